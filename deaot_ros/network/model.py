@@ -1,0 +1,131 @@
+"""The DeAOT network (Yang and Yang, NeurIPS 2022): four functions of tensors.
+
+``encode`` an image, ``propagate`` the masks in memory to it, ``decode`` logits at stride 4, and
+``memorise`` the frame once its labels are known; ``reference`` does the last three for a frame
+whose labels are given. Nothing is kept between calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from deaot_ros.network.attention import Grid, to_tokens
+from deaot_ros.network.batch_norm import fold_batch_norm
+from deaot_ros.network.decoder import Decoder
+from deaot_ros.network.encoders import build_encoder
+from deaot_ros.network.gpm import CHANNELS, LayerContext, LayerMemory
+from deaot_ros.network.identity import ID_CHANNELS, one_hot
+from deaot_ros.network.lstt import PropagationStack
+from deaot_ros.network.variants import Variant, get_variant
+
+
+class Features(NamedTuple):
+    """An encoded image.
+
+    Attributes:
+        x4, x8, x16: encoder maps at strides 4, 8 and 16, the decoder's shortcuts.
+        tokens: projected last map [B, T, 256].
+        grid: of the tokens.
+    """
+
+    x4: Tensor
+    x8: Tensor
+    x16: Tensor
+    tokens: Tensor
+    grid: Grid
+
+
+class Propagated(NamedTuple):
+    """A frame after it has read the memory.
+
+    Attributes:
+        features: [B, 512, h, w] for the decoder.
+        contexts: per layer, for ``memorise``.
+    """
+
+    features: Tensor
+    contexts: list[LayerContext]
+
+
+class DeAOT(nn.Module):
+    """One published variant; entry names in its state dict are the published ones.
+
+    B in the shapes below is the number of object groups of one image (inference), or of clips
+    (training). An image encoded once may serve any number of groups.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.variant = variant
+        self.encoder, channels = build_encoder(variant.encoder)
+        self.encoder_projector = nn.Conv2d(channels.last, CHANNELS, 1)
+        self.LSTT = PropagationStack(variant.layers)
+        self.decoder = Decoder(2 * CHANNELS, channels, ID_CHANNELS, variant.align_corners)
+        # Sides of 16 k + 1 cells need an odd patch with padding, sides of 16 k do not (SPEC 4).
+        kernel, padding = (17, 8) if variant.align_corners else (16, 0)
+        self.patch_wise_id_bank = nn.Conv2d(ID_CHANNELS, CHANNELS, kernel, 16, padding)
+        self.id_norm = nn.LayerNorm(CHANNELS)
+
+    def encode(self, image: Tensor) -> Features:
+        """Encode normalised RGB [B, 3, H, W] (SPEC section 2)."""
+        x4, x8, x16, last = self.encoder(image)
+        projected = self.encoder_projector(last)
+        return Features(x4, x8, x16, to_tokens(projected), Grid(*projected.shape[-2:]))
+
+    def identify(self, labels: Tensor) -> Tensor:
+        """Mask embedding E [B, T, 256] of uint8 label maps [B, H, W] at network size."""
+        bank = self.patch_wise_id_bank
+        return self.id_norm(to_tokens(bank(one_hot(labels, bank.weight.dtype))))
+
+    def propagate(
+        self,
+        features: Features,
+        long_term: Sequence[LayerMemory],
+        short_term: Sequence[LayerMemory],
+        long_term_bias: Tensor | None = None,
+    ) -> Propagated:
+        """Read the memories, one entry per layer with batch B each.
+
+        ``long_term_bias`` [B, 1, S] masks tokens of empty slots; None: every token counts.
+        """
+        tokens = _expand(features.tokens, short_term[0].keys.shape[0])
+        return Propagated(
+            *self.LSTT(tokens, features.grid, long_term, short_term, long_term_bias)
+        )
+
+    def decode(self, features: Features, propagated: Tensor) -> Tensor:
+        """Raw logits [B, 11, h4, w4] at stride 4; channels of unused identities are not masked."""
+        return self.decoder(propagated, features.x4, features.x8, features.x16)
+
+    def memorise(self, contexts: Sequence[LayerContext], labels: Tensor) -> list[LayerMemory]:
+        """Memory entry per layer of a propagated frame with its labels, uint8 [B, H, W]."""
+        return self.LSTT.memorise(contexts, self.identify(labels))
+
+    def reference(self, features: Features, labels: Tensor) -> tuple[Tensor, list[LayerMemory]]:
+        """Pass a frame whose labels, uint8 [B, H, W], are given.
+
+        Returns:
+            Features [B, 512, h, w] for ``decode``, and the memory entry per layer.
+        """
+        tokens = _expand(features.tokens, labels.shape[0])
+        return self.LSTT.reference(tokens, features.grid, self.identify(labels))
+
+    def fold(self) -> None:
+        """Fold the encoder's batch norms away. For inference only; saved weights need unfolded."""
+        fold_batch_norm(self.encoder)
+
+
+def _expand(tokens: Tensor, batch: int) -> Tensor:
+    return tokens.expand(batch, -1, -1)
+
+
+def build_network(name: str) -> DeAOT:
+    """Build variant ``name`` with random weights, in eval mode.
+
+    Raises:
+        VariantError: the name is unknown.
+    """
+    return DeAOT(get_variant(name)).eval()
