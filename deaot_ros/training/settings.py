@@ -1,0 +1,67 @@
+"""The numbers of one training stage."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One stage of training from random weights on synthetic clips.
+
+    Losses, schedule and optimiser are the paper's; where a default is not, it says so.
+
+    Attributes:
+        variant: network to train.
+        steps: length of the stage.
+        size: side of the square frames, px, 16 k + 1.
+        batch: clips per step.
+        frames: supervised frames per clip, the reference included.
+        rollout: frames predicted between the reference and the supervised ones without
+            gradients: the memory has been through the network's own errors when it is judged,
+            at a third of the price (ours; the paper has none).
+        rate, min_rate: learning rate after warm-up and at the end.
+        encoder_rate: ratio for the encoder; the paper's 0.1 is for an encoder trained before.
+        decay: weight decay.
+        warm_up: fraction of the steps.
+        self_fed_from: fraction of the steps after which memory gets predicted masks.
+        hard_pixels: smallest fraction of pixels in the cross-entropy, reached half-way.
+        auxiliary_until: fraction of the steps over which the reference's own loss fades out.
+        clip_norm: largest gradient norm.
+        photo_share, look_alike, same_photo, speed: of the scenes, see ``SceneSettings``.
+        seed: of everything random.
+    """
+
+    variant: str = "deaot-t"
+    steps: int = 2000
+    size: int = 129
+    batch: int = 4
+    frames: int = 3
+    rollout: int = 0
+    rate: float = 4e-4
+    min_rate: float = 2e-5
+    encoder_rate: float = 1.0
+    decay: float = 0.03
+    warm_up: float = 0.05
+    self_fed_from: float = 0.5
+    hard_pixels: float = 0.15
+    auxiliary_until: float = 0.1
+    clip_norm: float = 5.0
+    photo_share: float = 0.75
+    look_alike: float = 0.2
+    same_photo: float = 0.35
+    speed: float = 0.06
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size % 16 != 1 or self.size < 65:
+            raise ValueError(f"size {self.size}: expected 16 k + 1, at least 65 (for example 129)")
+        if self.frames < 2 or self.rollout < 0 or self.batch < 1 or self.steps < 1:
+            raise ValueError(
+                f"frames {self.frames}, rollout {self.rollout}, batch {self.batch}, "
+                f"steps {self.steps}: expected at least 2, 0, 1 and 1"
+            )
+
+    def as_metadata(self) -> dict[str, str]:
+        """All settings as text, for a weights file."""
+        return {key: str(value) for key, value in asdict(self).items()}
