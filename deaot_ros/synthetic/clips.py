@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .random_scene import SceneSettings, random_scene
+from .random_scene import DEFAULT_SCENES, SceneSettings, random_scene
 
 _MIN_VISIBLE = 40  # px an object must show in the first frame to be asked for in training
 
@@ -25,7 +25,7 @@ def render_clip(
     frames: int,
     height: int,
     width: int,
-    settings: SceneSettings = SceneSettings(),
+    settings: SceneSettings = DEFAULT_SCENES,
 ) -> Clip:
     """Render a random clip; the same arguments always give the same bytes."""
     scene = random_scene(np.random.default_rng(seed), frames, height, width, settings)
@@ -41,7 +41,7 @@ def referenced_clip(
     frames: int,
     height: int,
     width: int,
-    settings: SceneSettings = SceneSettings(),
+    settings: SceneSettings = DEFAULT_SCENES,
 ) -> Clip:
     """A random clip whose labelled objects are all visible in its first frame.
 
@@ -68,7 +68,7 @@ def training_clips(
     frames: int,
     height: int,
     width: int,
-    settings: SceneSettings = SceneSettings(),
+    settings: SceneSettings = DEFAULT_SCENES,
     start: int = 0,
 ) -> Iterator[Clip]:
     """Endless deterministic clips; clip number `n` depends on `seed` and `n` only."""

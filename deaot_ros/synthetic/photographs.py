@@ -6,7 +6,7 @@ are stated in scikit-image's own documentation of each image (``skimage.data``).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ TRAINING: tuple[str, ...] = tuple(name for name in PHOTOGRAPHS if name not in HE
 _LONG_SIDE = 800  # larger files are reduced once, which is enough for any scene
 
 
-@lru_cache(maxsize=None)
+@cache
 def photograph(name: str) -> np.ndarray:
     """Return one photograph as a read-only uint8 array [H, W, 3], RGB.
 

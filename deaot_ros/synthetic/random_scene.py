@@ -43,12 +43,15 @@ class SceneSettings:
     speed: float = 0.06
 
 
+DEFAULT_SCENES = SceneSettings()
+
+
 def random_scene(
     rng: np.random.Generator,
     frames: int,
     height: int,
     width: int,
-    settings: SceneSettings = SceneSettings(),
+    settings: SceneSettings = DEFAULT_SCENES,
 ) -> Scene:
     """Draw a scene; the same generator state gives the same scene."""
     short = min(height, width)

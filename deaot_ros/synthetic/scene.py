@@ -68,6 +68,8 @@ class Scene:
         background: uint8 [Hb, Wb, 3], larger than the frame; its edges are mirrored.
         camera: motion of the world in the frame (origin: the frame's centre).
         sprites: back to front.
+        look: exposure, noise and shake.
+        tilt: growth of the perspective terms per frame, 1 / px.
         seed: of noise and shake.
     """
 
@@ -128,13 +130,11 @@ class Scene:
             table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
             image = cv2.LUT(image, table[None])
         if look.noise:
-            noise = np.empty(image.shape, np.int16)
-            cv2.setRNGSeed(int(rng.integers(1, 2**31 - 1)))
-            cv2.randn(noise, 0, look.noise)
-            image = np.clip(image + noise, 0, 255).astype(np.uint8)
+            noise = look.noise * rng.standard_normal(image.shape, np.float32)
+            image = np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
         if look.jpeg:
             _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, look.jpeg])
-            image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+            image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
         return image
 
 
@@ -208,10 +208,10 @@ def _motion_blur(picture: np.ndarray, way: np.ndarray) -> np.ndarray:
         return picture
     reach = min(int(np.ceil(length / 2)), 15)
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    step = np.asarray(way) / length * min(length / 2, reach) * 16
+    step = [float(part) / length * min(length / 2, reach) * 16 for part in way]
     centre = reach * 16
-    start = (int(round(centre - step[0])), int(round(centre - step[1])))
-    end = (int(round(centre + step[0])), int(round(centre + step[1])))
+    start = (round(centre - step[0]), round(centre - step[1]))
+    end = (round(centre + step[0]), round(centre + step[1]))
     cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_8, 4)
     return cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,9 +117,9 @@ def _predict(
     return network.memorise(propagated.contexts, _shown(batch, mask)), logits
 
 
-def predicted_labels(logits: Tensor, objects: Tensor, size: tuple[int, int]) -> Tensor:
+def predicted_labels(logits: Tensor, objects: Tensor, size: Sequence[int]) -> Tensor:
     """Hard labels uint8 [B, H, W] of stride-4 logits [B, C, h4, w4]."""
-    logits = F.interpolate(logits, size, mode="bilinear", align_corners=True)
+    logits = F.interpolate(logits, list(size), mode="bilinear", align_corners=True)
     return mask_unused(logits, objects).argmax(1).to(torch.uint8)
 
 
