@@ -1,0 +1,127 @@
+"""The DAVIS measures: region similarity J and boundary accuracy F.
+
+Definitions of Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object
+Segmentation" (CVPR 2016), with the conventions of the DAVIS evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+BOUNDARY_TOLERANCE = 0.008
+"""How far a boundary pixel may be off, as a fraction of the image diagonal."""
+
+
+def region_similarity(result: np.ndarray, truth: np.ndarray) -> float:
+    """J: intersection over union of two masks, 0..1; 1 where both are empty.
+
+    Args:
+        result, truth: [H, W], non-zero = object.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    result, truth = _as_masks(result, truth)
+    union = np.count_nonzero(result | truth)
+    return np.count_nonzero(result & truth) / union if union else 1.0
+
+
+def boundary_measure(result: np.ndarray, truth: np.ndarray) -> float:
+    """F: harmonic mean of boundary precision and recall, 0..1.
+
+    A boundary pixel is matched where the other mask has one within ``ceil(0.008 * diagonal)``
+    pixels. 1 where both boundaries are empty, 0 where only one is.
+
+    Args:
+        result, truth: [H, W], non-zero = object.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    result, truth = _as_masks(result, truth)
+    ours, theirs = boundary_map(result), boundary_map(truth)
+    count, expected = np.count_nonzero(ours), np.count_nonzero(theirs)
+    if not count or not expected:
+        return 1.0 if count == expected else 0.0
+    disk = _disk(math.ceil(BOUNDARY_TOLERANCE * math.hypot(*result.shape)))
+    near_theirs = cv2.dilate(theirs.view(np.uint8), disk).view(bool)
+    near_ours = cv2.dilate(ours.view(np.uint8), disk).view(bool)
+    precision = np.count_nonzero(ours & near_theirs) / count
+    recall = np.count_nonzero(theirs & near_ours) / expected
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def boundary_map(mask: np.ndarray) -> np.ndarray:
+    """Boundary of a mask, one pixel wide: bool [H, W].
+
+    A pixel belongs to it where the pixel right of it, below it or diagonally below it differs;
+    in the last row and column only the neighbour inside the image counts.
+    """
+    mask = np.asarray(mask) != 0
+    boundary = np.zeros_like(mask)
+    boundary[:, :-1] |= mask[:, :-1] != mask[:, 1:]
+    boundary[:-1] |= mask[:-1] != mask[1:]
+    boundary[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
+    return boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """J and F of a sequence: means over objects of their means over frames.
+
+    Attributes:
+        j_mean, f_mean: 0..1.
+        objects: object id to its (J, F).
+        frames: frames counted.
+    """
+
+    j_mean: float
+    f_mean: float
+    objects: dict[int, tuple[float, float]]
+    frames: int
+
+
+def sequence_scores(pairs: Iterable[tuple[np.ndarray, np.ndarray]], ids: Sequence[int]) -> Scores:
+    """Score a sequence.
+
+    Args:
+        pairs: (result, truth) label maps [H, W] of every frame that counts.
+        ids: objects to score, usually those of the first mask.
+
+    Raises:
+        ValueError: no frames, no objects, or sizes that differ.
+    """
+    if not ids:
+        raise ValueError("no objects to score: the first mask has no pixel other than 0")
+    collected = np.array(
+        [[_scores(result == i, truth == i) for i in ids] for result, truth in pairs]
+    )
+    if not collected.size:
+        raise ValueError("no frames to score: results and ground truth have no frame in common")
+    per_object = collected.mean(0)
+    j_mean, f_mean = per_object.mean(0)
+    objects = {int(i): (float(j), float(f)) for i, (j, f) in zip(ids, per_object)}
+    return Scores(float(j_mean), float(f_mean), objects, len(collected))
+
+
+def _scores(result: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    return region_similarity(result, truth), boundary_measure(result, truth)
+
+
+def _as_masks(result: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    result, truth = np.asarray(result) != 0, np.asarray(truth) != 0
+    if result.shape != truth.shape or result.ndim != 2:
+        raise ValueError(
+            f"two masks of one size [H, W] are expected, got {result.shape} and {truth.shape}"
+        )
+    return result, truth
+
+
+def _disk(radius: int) -> np.ndarray:
+    offsets = np.arange(-radius, radius + 1)
+    return (offsets[:, None] ** 2 + offsets[None] ** 2 <= radius**2).astype(np.uint8)
