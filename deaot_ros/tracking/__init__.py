@@ -1,0 +1,20 @@
+"""The public Python API: a tracker, its settings and its results."""
+
+from deaot_ros.memory import MemorySettings, MemoryUsage
+from deaot_ros.tracking.augmentation import AugmentedTracker
+from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
+from deaot_ros.tracking.settings import StateSettings, TrackerSettings
+from deaot_ros.tracking.tracker import Prediction, Tracker
+
+__all__ = [
+    "AugmentedTracker",
+    "MemorySettings",
+    "MemoryUsage",
+    "ObjectState",
+    "Prediction",
+    "StateSettings",
+    "TrackResult",
+    "TrackedObject",
+    "Tracker",
+    "TrackerSettings",
+]

@@ -1,0 +1,182 @@
+"""One session of the network: the frame loop of SPEC section 8 over groups of ten objects.
+
+The engine knows places, not ids, states or stamps of a camera; the tracker adds those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deaot_ros.backends import TorchBackend
+from deaot_ros.memory import MemorySettings, MemoryUsage, RollingMemory
+from deaot_ros.network.gpm import LayerContext
+from deaot_ros.network.model import Features
+from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
+from deaot_ros.tracking import labelling
+from deaot_ros.tracking.identities import Identities, split_groups
+from deaot_ros.tracking.resizing import resize_labels
+
+
+@dataclass(slots=True)
+class Frame:
+    """The frame at hand.
+
+    Attributes:
+        features: of its image.
+        places: label map [H, W] of places at camera size, on the device.
+        number: frames processed since the session began, from 0.
+        stamp: seconds.
+        contexts: of the layers, while the frame is predicted but not remembered yet.
+    """
+
+    features: Features
+    places: Tensor
+    number: int
+    stamp: float
+    contexts: Sequence[LayerContext] | None = None
+
+
+class Engine:
+    """Encodes, reads memory, labels and remembers; one session from ``__init__`` on."""
+
+    def __init__(
+        self,
+        backend: TorchBackend,
+        size: tuple[int, int],
+        settings: MemorySettings,
+        max_objects: int,
+    ) -> None:
+        """Begin a session.
+
+        Args:
+            backend: runs the network.
+            size: (height, width) of the network input for the whole session.
+            settings: of the memory.
+            max_objects: limits the number of groups.
+        """
+        self.identities = Identities()
+        self.frame: Frame | None = None
+        self._backend = backend
+        self._size = size
+        self._memory = RollingMemory(settings, backend.variant)
+        self._max_groups = _groups(max_objects)
+        self._number = -1
+
+    @property
+    def usage(self) -> MemoryUsage:
+        return self._memory.usage
+
+    def see(self, image: np.ndarray, labels: np.ndarray, stamp: float) -> Frame:
+        """Encode an image whose labels, ids [H, W], are known; nothing is remembered yet."""
+        frame = self._encode(image, stamp)
+        frame.places = self.places_of(labels)
+        self.frame = frame
+        return frame
+
+    def match(self, image: np.ndarray, stamp: float) -> tuple[Frame, Tensor]:
+        """Encode an image and read the memory; gives the frame and its raw logits."""
+        frame = self._encode(image, stamp)
+        long_term, bias = self._memory.long_term()
+        propagated = self._backend.propagate(
+            frame.features, long_term, self._memory.short_term, bias
+        )
+        frame.contexts = propagated.contexts
+        self.frame = frame
+        return frame, self._backend.decode(frame.features, propagated)
+
+    def label(
+        self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
+    ) -> labelling.Labelling:
+        """Label a matched frame at (height, width) ``size``."""
+        found = labelling.label(
+            logits,
+            self.identities.live_places(),
+            size,
+            self._backend.variant.align_corners,
+            self.identities.place_dtype,
+            foreground,
+        )
+        frame.places = found.places
+        return found
+
+    def memorise(self, frame: Frame) -> None:
+        """Remember a matched frame with the places it has now."""
+        assert frame.contexts is not None, "a frame is remembered once, after match"
+        entry = self._backend.memorise(frame.contexts, self._network_labels(frame.places))
+        self._memory.remember(entry, frame.number, frame.stamp)
+        frame.contexts = None
+
+    def refer(self, frame: Frame, mask: np.ndarray, ids: Sequence[int], all_seen: bool) -> None:
+        """Merge a mask into the frame's labels and remember it as a reference.
+
+        Known ids lose the pixels they had; marked pixels go to their id; the rest stays.
+
+        Args:
+            frame: the newest frame.
+            mask: ids [H, W] at the size of the frame's places.
+            ids: that occur in ``mask``.
+            all_seen: every other object is in sight in this frame.
+        """
+        pinned = tuple(ids)
+        new = [i for i in ids if i not in self.identities]
+        if self._must_compact(len(new), all_seen):
+            labels = self.labels_of(frame)
+            self.identities.compact()
+            self._memory.clear()
+            frame.places = self.places_of(labels)
+            pinned = (*self.identities.ids, *new)
+        known = [self.identities.place(i) for i in ids if i in self.identities]
+        for object_id in new:
+            self.identities.add(object_id)
+        marked = self.places_of(mask)
+        kept = frame.places.to(marked.dtype)
+        if known:
+            kept = kept.masked_fill(torch.isin(kept, kept.new_tensor(known)), 0)
+        frame.places = torch.where(marked > 0, marked, kept)
+        frame.contexts = None
+        entry = self._backend.reference(frame.features, self._network_labels(frame.places))
+        self._memory.pin(entry, frame.number, frame.stamp, pinned)
+
+    def remove(self, object_id: int) -> None:
+        """Forget an id. What memory holds of it stays there unused; its place is retired."""
+        if self.frame is not None:
+            places = self.frame.places
+            gone = places == self.identities.place(object_id)
+            self.frame.places = places.masked_fill(gone, 0)
+        self.identities.remove(object_id)
+
+    def labels_of(self, frame: Frame) -> np.ndarray:
+        """Ids [H, W] of a frame, uint8 or uint16. Waits for the device."""
+        return self.identities.to_ids(frame.places.cpu().numpy())
+
+    def places_of(self, labels: np.ndarray) -> Tensor:
+        """Places of ids [H, W], on the device; unknown ids are background."""
+        return self.identities.to_places(labels).to(self._backend.device)
+
+    def _encode(self, image: np.ndarray, stamp: float) -> Frame:
+        self._number += 1
+        return Frame(
+            self._backend.encode(image, self._size), torch.empty(0), self._number, stamp
+        )
+
+    def _network_labels(self, places: Tensor) -> Tensor:
+        return split_groups(resize_labels(places, self._size), self.identities.groups)
+
+    def _must_compact(self, new: int, all_seen: bool) -> bool:
+        """Whether memory starts anew from this frame, to free the places of removed objects.
+
+        That costs the other objects their older views, so it happens only where it saves a whole
+        group of ten and every object is in sight, or where the limit of groups leaves no choice.
+        """
+        live = len(self.identities) + new
+        groups = _groups(live + self.identities.retired)
+        return groups > _groups(live) and (all_seen or groups > self._max_groups)
+
+
+def _groups(objects: int) -> int:
+    return -(-objects // MAX_OBJECTS_PER_GROUP)

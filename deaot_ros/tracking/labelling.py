@@ -1,0 +1,151 @@
+"""From stride-4 logits to a label map, probabilities and scores (SPEC sections 8 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from deaot_ros.tracking.resizing import upsample_logits
+
+PROBABILITY_FLOOR = 1e-5
+"""Bounds of probabilities that come from more than one group (SPEC section 8)."""
+
+
+class Labelling(NamedTuple):
+    """Places and foreground of a frame.
+
+    Attributes:
+        places: [H, W], 0 background; integer type as asked for.
+        foreground: float32 [H, W], probability of being any object; None unless asked for.
+    """
+
+    places: Tensor
+    foreground: Tensor | None
+
+
+def label(
+    logits: Tensor,
+    live: Sequence[Sequence[int]],
+    size: tuple[int, int],
+    align_corners: bool,
+    dtype: torch.dtype,
+    with_foreground: bool = False,
+) -> Labelling:
+    """Most likely place of every pixel; the first one wins a tie.
+
+    Channels of places that nobody has are never computed, which equals the published -1e10.
+
+    Args:
+        logits: raw, float32 [G, 11, h4, w4].
+        live: per group its live places, ascending; group g has places 10 g + 1 .. 10 g + 10.
+        size: (height, width) of the result.
+        align_corners: of the variant.
+        dtype: of the places.
+        with_foreground: compute the probability of being any object.
+    """
+    if len(live) == 1:
+        return _label_one_group(logits, live[0], size, align_corners, dtype, with_foreground)
+    best = logits.new_zeros(size)
+    places = torch.zeros(size, dtype=dtype, device=logits.device)
+    background = logits.new_ones(size)
+    for group_places, probabilities in _group_probabilities(logits, live, size, align_corners):
+        background *= probabilities[0]
+        for place, p in zip(group_places, _clamp(probabilities[1:]), strict=True):
+            _keep_better(best, places, p, place)
+    places.masked_fill_(_clamp(background) >= best, 0)
+    return Labelling(places, 1 - background if with_foreground else None)
+
+
+def probabilities(
+    logits: Tensor,
+    live: Sequence[Sequence[int]],
+    size: tuple[int, int],
+    align_corners: bool,
+) -> Tensor:
+    """Probability of every place, as the published evaluation averages them.
+
+    With one group the softmax of its logits. With more the groups are aggregated: the background
+    is the product of the backgrounds, every probability p is clamped to [1e-5, 1 - 1e-5], and the
+    softmax of logit(p) makes them proportional to the odds.
+
+    Args:
+        logits, live, size, align_corners: see :func:`label`.
+
+    Returns:
+        float32 [1 + 10 G, H, W].
+    """
+    groups = len(live)
+    result = logits.new_zeros((1 + 10 * groups, *size))
+    result[0] = 1
+    for group_places, p in _group_probabilities(logits, live, size, align_corners):
+        result[0] *= p[0]
+        for place, foreground in zip(group_places, p[1:], strict=True):
+            result[place] = foreground
+    return result if groups == 1 else torch.softmax(torch.logit(_clamp(result)), dim=0)
+
+
+def scores(logits: Tensor, live: Sequence[Sequence[int]]) -> Tensor:
+    """Mean probability of each place over the stride-4 cells that it wins; 0 where it wins none.
+
+    Args:
+        logits, live: see :func:`label`.
+
+    Returns:
+        float32 [1 + 10 G].
+    """
+    size = (logits.shape[2], logits.shape[3])
+    places = 1 + 10 * len(live)
+    stacked = logits.new_zeros((places, size[0] * size[1]))
+    background = logits.new_ones(size[0] * size[1])
+    for group_places, p in _group_probabilities(logits, live, size, False):
+        flat = p.flatten(1)
+        background = background * flat[0]
+        for i, place in enumerate(group_places, 1):
+            stacked[place] = flat[i]
+    stacked[0] = background
+    best, winner = stacked.max(dim=0)
+    total = logits.new_zeros(places).index_add_(0, winner, best)
+    count = logits.new_zeros(places).index_add_(0, winner, torch.ones_like(best))
+    return total / count.clamp_(min=1)
+
+
+def _label_one_group(
+    logits: Tensor,
+    live: Sequence[int],
+    size: tuple[int, int],
+    align_corners: bool,
+    dtype: torch.dtype,
+    with_foreground: bool,
+) -> Labelling:
+    maps = upsample_logits(logits[:, [0, *live]], size, align_corners)[0]
+    foreground = 1 - maps.softmax(0)[0] if with_foreground else None
+    best = maps[0].clone()
+    places = torch.zeros(size, dtype=dtype, device=logits.device)
+    for place, values in zip(live, maps[1:], strict=True):
+        _keep_better(best, places, values, place)
+    return Labelling(places, foreground)
+
+
+def _keep_better(best: Tensor, places: Tensor, values: Tensor, place: int) -> None:
+    """A running argmax over planes: several times as fast on a CPU as one over channels."""
+    places.masked_fill_(values > best, place)
+    torch.maximum(best, values, out=best)
+
+
+def _group_probabilities(
+    logits: Tensor, live: Sequence[Sequence[int]], size: tuple[int, int], align_corners: bool
+) -> Iterator[tuple[Sequence[int], Tensor]]:
+    """Per group its live places and the softmax over background and them, [1 + live, *size]."""
+    for g, group_places in enumerate(live):
+        channels = [0, *(place - 10 * g for place in group_places)]
+        maps = logits[g : g + 1, channels]
+        if tuple(maps.shape[2:]) != size:
+            maps = upsample_logits(maps, size, align_corners)
+        yield group_places, maps[0].softmax(0)
+
+
+def _clamp(p: Tensor) -> Tensor:
+    return p.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)

@@ -1,0 +1,428 @@
+"""The tracker: one mask of what matters in, labels and objects of every later frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deaot_ros.backends import TorchBackend, load_backend
+from deaot_ros.errors import CheckpointError, MaskError, MaskErrorCode, NotStartedError
+from deaot_ros.memory import MemoryUsage
+from deaot_ros.network import build_network, load_checkpoint, shipped_weights
+from deaot_ros.tracking import labelling
+from deaot_ros.tracking.checks import check_image, check_mask
+from deaot_ros.tracking.engine import Engine
+from deaot_ros.tracking.measuring import NOTHING, Shape, measure
+from deaot_ros.tracking.prediction import Prediction
+from deaot_ros.tracking.resizing import align, network_size
+from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
+from deaot_ros.tracking.settings import StateSettings, TrackerSettings
+from deaot_ros.tracking.states import ObjectLife
+
+DEFAULT_INTERVAL = 1 / 30
+"""Seconds between frames that come without stamps."""
+
+
+class Tracker:
+    """Tracks every object of a mask through a stream of images.
+
+    ``step`` is ``predict`` followed by ``memorise`` of the predicted labels; the two are there for
+    evaluation and parity. Network size is fixed by the first image of a session: later images of
+    any size are resampled to it. Not thread-safe: one thread at a time.
+    """
+
+    def __init__(
+        self,
+        backend: TorchBackend,
+        settings: TrackerSettings | None = None,
+        weights: str = "",
+    ) -> None:
+        """See :meth:`load` for the usual way.
+
+        Args:
+            backend: runs the network. Several trackers may share one.
+            settings: None: the defaults.
+            weights: what people are told about where the weights come from.
+        """
+        self.settings = settings or TrackerSettings()
+        self.weights = weights
+        self.session = 1
+        self._backend = backend
+        self._states = self.settings.states
+        self._engine: Engine | None = None
+        self._lives: dict[int, ObjectLife] = {}
+        self._removed: list[TrackedObject] = []
+        self._stamp: float | None = None
+        self._idle_frames = 0
+
+    @classmethod
+    def load(
+        cls,
+        variant: str = "deaot-t",
+        weights: str | Path | None = None,
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "auto",
+        settings: TrackerSettings | None = None,
+    ) -> Tracker:
+        """Build a network, load its weights and make a tracker of it.
+
+        Args:
+            variant: one of ``deaot_ros.network.VARIANTS``.
+            weights: file; None: the weights that come with the package.
+            device, backend, precision: see ``deaot_ros.backends.load_backend``.
+            settings: None: the defaults.
+
+        Raises:
+            VariantError: unknown variant.
+            CheckpointError: weights missing, damaged or for another variant.
+            DeviceError: device, backend or precision not to be had.
+        """
+        network = build_network(variant)
+        path = Path(weights).expanduser() if weights else shipped_weights(variant)
+        if path is None:
+            raise CheckpointError(
+                f"no weights come with the package for '{variant}'; give a file "
+                "(models/README.md says where the published ones are)"
+            )
+        load_checkpoint(network, path)
+        return cls(load_backend(network, device, backend, precision), settings, str(path))
+
+    @property
+    def variant(self) -> str:
+        return self._backend.variant.name
+
+    @property
+    def device(self) -> str:
+        return str(self._backend.device)
+
+    @property
+    def backend(self) -> str:
+        return self._backend.name
+
+    @property
+    def precision(self) -> str:
+        return self._backend.precision
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Live ids, ascending."""
+        return tuple(sorted(self._lives))
+
+    @property
+    def memory_usage(self) -> MemoryUsage:
+        if self._engine is None:
+            return MemoryUsage(0, self.settings.memory.slots, 0)
+        return self._engine.usage
+
+    def configure_states(self, states: StateSettings) -> None:
+        """Change the thresholds from the next frame on."""
+        self._states = states
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of what the network sees of an image of this size."""
+        align_corners = self._backend.variant.align_corners
+        if self.settings.network_size is not None:
+            h, w = self.settings.network_size
+            return align(h, align_corners), align(w, align_corners)
+        return network_size(
+            height, width, align_corners=align_corners, max_long_side=self.settings.max_long_side
+        )
+
+    @torch.inference_mode()
+    def warm_up(self, height: int, width: int) -> None:
+        """Run a throw-away session on a black image, so that the first real frame is not slow."""
+        dummy = Tracker(self._backend, self.settings)
+        image = np.zeros((height, width, 3), np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2 + 1] = 1
+        dummy.start(image, mask)
+        dummy.step(image)
+
+    def start(
+        self, image: np.ndarray, mask: np.ndarray, stamp: float | None = None
+    ) -> TrackResult:
+        """Forget everything and track the objects of ``mask`` from here on.
+
+        Args:
+            image: uint8 [H, W, 3] RGB.
+            mask: integer [H, W]; 0 background, any other value an object id, 1..65534 without 255.
+            stamp: seconds; None: a thirtieth after the last one.
+
+        Raises:
+            ImageError, MaskError: nothing was changed.
+        """
+        image = check_image(image)
+        mask, ids = check_mask(mask, image.shape[:2])
+        self._check_count(len(ids))
+        if self._lives:
+            self.session += 1
+        self._forget()
+        return self._begin(image, mask, ids, self._next_stamp(stamp))
+
+    @torch.inference_mode()
+    def step(
+        self,
+        image: np.ndarray,
+        stamp: float | None = None,
+        *,
+        output_size: tuple[int, int] | None = None,
+        confidence: bool = False,
+    ) -> TrackResult:
+        """Track all objects to the next frame and remember it.
+
+        Args:
+            image: uint8 [H, W, 3] RGB of any size.
+            stamp: seconds; None: a thirtieth after the last one.
+            output_size: (height, width) of the labels; None: the image's.
+            confidence: also give the probability of being any object.
+
+        Raises:
+            ImageError: nothing was changed.
+        """
+        image = check_image(image)
+        size = output_size or (image.shape[0], image.shape[1])
+        stamp = self._next_stamp(stamp)
+        engine = self._engine
+        if engine is None:
+            return self._empty(size, stamp, confidence)
+        frame, logits = engine.match(image, stamp)
+        found = engine.label(frame, logits, size, confidence)
+        scores = labelling.scores(logits, engine.identities.live_places())
+        engine.memorise(frame)
+        # Everything is under way on the device; the first transfer waits for it.
+        labels = engine.labels_of(frame)
+        foreground = None
+        if found.foreground is not None:
+            foreground = (found.foreground * 255).round_().to(torch.uint8).cpu().numpy()
+        objects = self._observe(engine, labels, scores.cpu().numpy(), stamp)
+        return TrackResult(labels, objects, stamp, frame.number, self.session, foreground)
+
+    @torch.inference_mode()
+    def predict(self, image: np.ndarray, stamp: float | None = None) -> Prediction:
+        """Look at the next frame without remembering it; ``memorise`` does that.
+
+        Raises:
+            ImageError: nothing was changed.
+            NotStartedError: no object is tracked.
+        """
+        image = check_image(image)
+        engine = self._started()
+        frame, logits = engine.match(image, self._next_stamp(stamp))
+        engine.label(frame, logits, (image.shape[0], image.shape[1]))
+        return Prediction(
+            engine.labels_of(frame),
+            logits,
+            engine.identities.place_ids,
+            engine.identities.live_places(),
+            self._backend.variant.align_corners,
+        )
+
+    @torch.inference_mode()
+    def memorise(self, labels: np.ndarray) -> None:
+        """Remember the frame of the last ``predict`` with these labels, [H, W] object ids.
+
+        Pixels of ids that are not tracked count as background.
+
+        Raises:
+            NotStartedError: there is no predicted frame that is not remembered yet.
+        """
+        engine = self._started()
+        if engine.frame is None or engine.frame.contexts is None:
+            raise NotStartedError("no predicted frame to remember; call predict first")
+        engine.frame.places = engine.places_of(labels)
+        engine.memorise(engine.frame)
+
+    @torch.inference_mode()
+    def annotate(
+        self,
+        mask: np.ndarray,
+        *,
+        image: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        stamp: float | None = None,
+    ) -> TrackResult:
+        """Merge a mask: new ids are added, known ids corrected, all others stay.
+
+        The frame becomes a pinned reference. A known id loses the pixels it had; every marked
+        pixel goes to its id. Without a session and with an image this starts one.
+
+        Args:
+            mask: as in ``start``, at the size of the labels of its frame.
+            image: an earlier frame that the mask was drawn on; None: the newest one. The caller
+                then steps through the frames after it again.
+            labels: ids [H, W] that were known in ``image``; they give the mask's size where the
+                image was shrunk. None: only the mask is known.
+            stamp: of ``image``.
+
+        Raises:
+            ImageError, MaskError: nothing was changed.
+            NotStartedError: no image given and no frame at hand.
+        """
+        if image is None:
+            engine = self._started()
+            frame = engine.frame
+            assert frame is not None, "a session begins with a frame"
+            mask, ids = check_mask(mask, (frame.places.shape[0], frame.places.shape[1]))
+            self._check_count(len({*ids, *self._lives}))
+            return self._refer(engine, mask, ids)
+        image = check_image(image)
+        size = image.shape[:2] if labels is None else (labels.shape[0], labels.shape[1])
+        mask, ids = check_mask(mask, size)
+        self._check_count(len({*ids, *self._lives}))
+        stamp = self._next_stamp(stamp)
+        if self._engine is None:
+            return self._begin(image, mask, ids, stamp)
+        self._engine.see(image, np.zeros(size, np.uint8) if labels is None else labels, stamp)
+        return self._refer(self._engine, mask, ids)
+
+    def add(self, mask: np.ndarray) -> TrackResult:
+        """Add the objects of ``mask`` on the newest frame.
+
+        Raises:
+            MaskError: also where an id is tracked already. Nothing was changed.
+        """
+        known = sorted(set(np.unique(mask).tolist()) & set(self._lives))
+        if known:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {known} are tracked already; use new ids, or correct to change them",
+            )
+        return self.annotate(mask)
+
+    def correct(self, mask: np.ndarray) -> TrackResult:
+        """Say where known objects really are on the newest frame.
+
+        Raises:
+            MaskError: also where an id is not tracked. Nothing was changed.
+        """
+        unknown = sorted(set(np.unique(mask).tolist()) - {0} - set(self._lives))
+        if unknown:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {unknown} are not tracked, only {list(self.object_ids)}; use add for new ids",
+            )
+        return self.annotate(mask)
+
+    def remove(self, object_id: int) -> None:
+        """Stop tracking an object; the others keep their memory. Reported once as REMOVED.
+
+        What memory holds of it stays there unused, and its place in the network goes to no other
+        object until the memory starts anew.
+
+        Raises:
+            MaskError: the id is not tracked.
+        """
+        if object_id not in self._lives or self._engine is None:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"id {object_id} is not tracked, only {list(self.object_ids)}",
+            )
+        self._engine.remove(object_id)
+        life = self._lives.pop(object_id)
+        life.state = ObjectState.REMOVED
+        self._removed.append(_describe(object_id, life, NOTHING, 0.0))
+        if not self._lives:
+            self._engine = None
+
+    def reset(self) -> None:
+        """Forget all objects and all memory."""
+        self._forget()
+        self.session += 1
+
+    def _forget(self) -> None:
+        self._engine = None
+        self._lives = {}
+        self._removed = []
+        self._idle_frames = 0
+
+    def _started(self) -> Engine:
+        if self._engine is None:
+            raise NotStartedError("nothing is tracked; call start with an image and a mask first")
+        return self._engine
+
+    @torch.inference_mode()
+    def _begin(
+        self, image: np.ndarray, mask: np.ndarray, ids: tuple[int, ...], stamp: float
+    ) -> TrackResult:
+        """Begin a session on an image, which may be smaller than the mask drawn on it."""
+        height, width = mask.shape
+        self._engine = Engine(
+            self._backend,
+            self.network_size(height, width),
+            self.settings.memory,
+            self.settings.max_objects,
+        )
+        self._engine.see(image, np.zeros_like(mask), stamp)
+        return self._refer(self._engine, mask, ids)
+
+    def _refer(self, engine: Engine, mask: np.ndarray, ids: tuple[int, ...]) -> TrackResult:
+        """Merge a checked mask into the engine's newest frame."""
+        frame = engine.frame
+        assert frame is not None
+        others = [life for i, life in self._lives.items() if i not in ids]
+        all_seen = all(life.state is ObjectState.TRACKED for life in others)
+        engine.refer(frame, mask, ids, all_seen)
+        labels = engine.labels_of(frame)
+        shapes = measure(labels, engine.identities.ids)
+        for object_id in ids:
+            area = shapes[object_id].area
+            self._lives.setdefault(object_id, ObjectLife()).confirm(area, frame.stamp)
+        objects = tuple(
+            _describe(i, self._lives[i], shapes[i], float(shapes[i].area > 0))
+            for i in self.object_ids
+        )
+        return TrackResult(
+            labels, self._with_removed(objects), frame.stamp, frame.number, self.session
+        )
+
+    def _observe(
+        self, engine: Engine, labels: np.ndarray, scores: np.ndarray, stamp: float
+    ) -> tuple[TrackedObject, ...]:
+        """Judge every object by what the frame shows."""
+        shapes = measure(labels, self.object_ids)
+        objects: list[TrackedObject] = []
+        for object_id, shape in shapes.items():
+            life = self._lives[object_id]
+            score = float(scores[engine.identities.place(object_id)]) if shape.area else 0.0
+            life.observe(shape.area, score, stamp, self._states)
+            objects.append(_describe(object_id, life, shape, score))
+        for gone in [o.id for o in objects if o.state is ObjectState.REMOVED]:
+            self.remove(gone)
+        return self._with_removed(o for o in objects if o.state is not ObjectState.REMOVED)
+
+    def _with_removed(self, objects: Iterable[TrackedObject]) -> tuple[TrackedObject, ...]:
+        removed, self._removed = self._removed, []
+        return tuple(sorted((*objects, *removed), key=lambda o: o.id))
+
+    def _empty(self, size: tuple[int, int], stamp: float, confidence: bool) -> TrackResult:
+        self._idle_frames += 1
+        return TrackResult(
+            np.zeros(size, np.uint8),
+            self._with_removed(()),
+            stamp,
+            self._idle_frames - 1,
+            self.session,
+            np.zeros(size, np.uint8) if confidence else None,
+        )
+
+    def _next_stamp(self, stamp: float | None) -> float:
+        if stamp is None:
+            stamp = 0.0 if self._stamp is None else self._stamp + DEFAULT_INTERVAL
+        self._stamp = stamp
+        return stamp
+
+    def _check_count(self, count: int) -> None:
+        if count > self.settings.max_objects:
+            raise MaskError(
+                MaskErrorCode.TOO_MANY_OBJECTS,
+                f"{count} objects would be tracked, at most {self.settings.max_objects} may be; "
+                "remove some, or raise max_objects",
+            )
+
+
+def _describe(object_id: int, life: ObjectLife, shape: Shape, score: float) -> TrackedObject:
+    return TrackedObject(object_id, life.state, *shape, score, life.last_seen)
