@@ -29,6 +29,8 @@ class TrainSettings:
         auxiliary_until: fraction of the steps over which the reference's own loss fades out.
         clip_norm: largest gradient norm.
         photo_share, look_alike, same_photo, speed: of the scenes, see ``SceneSettings``.
+        calibration: batches that the batch-norm statistics of exported weights are measured on.
+        calibration_size: side of their frames, px.
         seed: of everything random.
     """
 
@@ -51,6 +53,8 @@ class TrainSettings:
     look_alike: float = 0.2
     same_photo: float = 0.35
     speed: float = 0.06
+    calibration: int = 16
+    calibration_size: int = 257
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -131,12 +131,11 @@ class Trainer:
                 last_save = now
         self.save(state_path)
 
-    def averaged_network(self, calibration_batches: int = 16) -> DeAOT:
+    def averaged_network(self) -> DeAOT:
         """The averaged weights as a frozen network with measured batch-norm statistics."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network)
-        if calibration_batches:
-            calibrate_batch_norm(network, self._calibration_images(calibration_batches))
+        calibrate_batch_norm(network, self._calibration_images())
         freeze_batch_norm(network)
         return network.eval()
 
@@ -164,11 +163,11 @@ class Trainer:
         ]
         return make_batch(clips, np.random.default_rng((s.seed, step, 1)))
 
-    def _calibration_images(self, batches: int) -> list[Tensor]:
+    def _calibration_images(self) -> list[Tensor]:
         scenes = SceneSettings(photo_share=1.0, objects=(1, 3))
-        size = max(257, self.settings.size)
+        size = self.settings.calibration_size
         images = []
-        for i in range(batches):
+        for i in range(self.settings.calibration):
             clips = [
                 referenced_clip((_CALIBRATION_SEED, 8 * i + j), 1, size, size, scenes)
                 for j in range(8)
