@@ -1,0 +1,59 @@
+# make demo | test | setup | lint | clean. Each sets up what it needs; the second time is quick.
+# ROS=jazzy uses the Jazzy wheels, beside the default ones, in .venv-jazzy and install-jazzy.
+# PYTHON=python3.12 chooses the interpreter at the first setup.
+ROS ?= kilted
+
+suffix := $(if $(filter-out kilted,$(ROS)),-$(ROS))
+VENV := $(CURDIR)/.venv$(suffix)
+BUILD := build$(suffix)
+INSTALL := install$(suffix)
+run := $(VENV)/bin/deaot-env
+
+packages_ready := $(VENV)/.packages_ready
+package_built := $(INSTALL)/.package_built
+file_list := $(BUILD)/installed_files.txt
+
+# DDS tests stay on this host, in shared memory that holds whole images, away from other domains.
+test_environment := ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+  FASTDDS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds_shm.xml \
+  FASTRTPS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds_shm.xml
+
+.PHONY: setup demo test lint clean FORCE
+.DELETE_ON_ERROR:
+
+setup: $(package_built)
+
+demo: setup
+	$(VENV)/bin/deaot demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MASK),--mask '$(MASK)')
+
+lint: $(packages_ready)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+# A domain of its own: other runs on this host stay out of sight.
+test: lint setup
+	env $(test_environment) ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 )) $(run) pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) $(BUILD) $(INSTALL) log demo_output
+
+$(packages_ready): requirements/python.txt requirements/$(ROS).txt tools/setup_venv.sh
+	rm -rf $(BUILD) $(INSTALL)
+	PYTHON='$(PYTHON)' tools/setup_venv.sh $(VENV) $(ROS)
+	touch $@
+
+# Sources are installed as links, so an edited file needs no build; a new or removed one does.
+$(file_list): FORCE
+	@mkdir -p $(@D)
+	@find deaot_ros config launch models scripts -type f ! -name '*.pyc' | sort > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+
+$(package_built): $(packages_ready) $(file_list) tools/link_install.py CMakeLists.txt package.xml \
+  $(wildcard msg/*.msg srv/*.srv)
+	unset PYTHONPATH _ROS_WHEELS_BOOTSTRAP_COMPLETE; PATH=$(VENV)/bin:$$PATH \
+	AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) \
+	$(VENV)/bin/colcon --log-base log build --symlink-install --base-paths . \
+	  --build-base $(BUILD) --install-base $(INSTALL) --event-handlers console_cohesion- \
+	  --cmake-args -DPython3_EXECUTABLE=$(VENV)/bin/python -DBUILD_TESTING=OFF
+	$(VENV)/bin/python tools/link_install.py $(INSTALL)
+	touch $@
