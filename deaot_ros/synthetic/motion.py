@@ -1,4 +1,4 @@
-"""Smooth motion: poses interpolated between key frames, as 3×3 matrices of the plane."""
+"""Smooth motion: poses interpolated between key frames, as 3x3 matrices of the plane."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from functools import cache
 
 import cv2
 import numpy as np
-import skimage.data
+
+from deaot_ros.errors import DeaotError
 
 #: name -> (what it shows, licence as scikit-image states it)
 PHOTOGRAPHS: dict[str, tuple[str, str]] = {
@@ -42,11 +43,19 @@ def photograph(name: str) -> np.ndarray:
 
     Raises:
         ValueError: the name is not in `PHOTOGRAPHS`.
+        DeaotError: scikit-image, which brings the files, is not installed.
     """
     if name not in PHOTOGRAPHS:
         raise ValueError(
             f"unknown photograph {name!r}: expected one of {', '.join(PHOTOGRAPHS)}"
         )
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise DeaotError(
+            "synthetic scenes need the photographs inside scikit-image, which is not installed: "
+            "pip install scikit-image"
+        ) from error
     image = np.asarray(getattr(skimage.data, name)())
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)

@@ -14,6 +14,7 @@ class WeightAverage:
     """
 
     def __init__(self, network: nn.Module) -> None:
+        """Start from the network's present weights."""
         self.values: dict[str, Tensor] = {
             name: p.detach().clone() for name, p in network.named_parameters()
         }

@@ -12,7 +12,7 @@ _NEVER_DECAYED = ("relative_emb_v", "relative_position_bias_table", "decoder.con
 
 
 def build_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """Four groups: (encoder, rest) × (decayed, not decayed); names under the key ``names``."""
+    """Four groups: encoder or rest, decayed or not; names under the key ``names``."""
     groups: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in network.named_parameters():
         decayed = parameter.ndim > 1 and not any(part in name for part in _NEVER_DECAYED)

@@ -58,6 +58,7 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Refuse numbers that no network can be trained with (ValueError)."""
         if self.size % 16 != 1 or self.size < 65:
             raise ValueError(f"size {self.size}: expected 16 k + 1, at least 65 (for example 129)")
         if self.frames < 2 or self.rollout < 0 or self.batch < 1 or self.steps < 1:
