@@ -1,0 +1,198 @@
+"""Starts the tracker node: ``ros2 launch deaot_ros tracker.launch.py``.
+
+An argument that is left empty keeps the value of the parameter file.
+"""
+
+import os
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.conditions import IfCondition, UnlessCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Read by Fast DDS from Kilted on, and before."""
+
+TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
+SWITCH_PARAMETERS = ("autostart", "use_sim_time")
+"""Node parameters that have an argument of the same name."""
+
+BOOLEANS = ["true", "false"]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments first, then what they start."""
+    share = FindPackageShare("deaot_ros")
+    build_only = LaunchConfiguration("build_only")
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "namespace", default_value="deaot", description="namespace of the node"
+            ),
+            DeclareLaunchArgument(
+                "input_image_topic",
+                default_value="image",
+                description="the camera's image topic, without /compressed",
+            ),
+            DeclareLaunchArgument(
+                "target_mask_topic", default_value="target_mask", description="target masks"
+            ),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([share, "config", "tracker.yaml"]),
+                description="YAML file with every node parameter",
+            ),
+            DeclareLaunchArgument(
+                "variant",
+                default_value="",
+                description="network: deaot-t, -s, -b, -l, r50-deaot-l, swinb-deaot-l",
+            ),
+            DeclareLaunchArgument("weights", default_value="", description="weights file"),
+            DeclareLaunchArgument("device", default_value="", description="auto, cpu or cuda:0"),
+            DeclareLaunchArgument(
+                "backend", default_value="", description="what runs the network: auto or torch"
+            ),
+            DeclareLaunchArgument(
+                "image_transport",
+                default_value="",
+                choices=["", "raw", "compressed"],
+                description="raw or compressed images",
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="",
+                choices=["", *BOOLEANS],
+                description="configure and activate by itself",
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="",
+                choices=["", *BOOLEANS],
+                description="take the time from /clock",
+            ),
+            DeclareLaunchArgument(
+                "log_level", default_value="info", description="debug, info, warn, error or fatal"
+            ),
+            DeclareLaunchArgument(
+                "use_respawn",
+                default_value="false",
+                choices=BOOLEANS,
+                description="start the node again when it dies",
+            ),
+            DeclareLaunchArgument(
+                "use_fastdds_shm",
+                default_value="true",
+                choices=BOOLEANS,
+                description="Fast DDS profile for images; the camera needs it too",
+            ),
+            DeclareLaunchArgument(
+                "use_rviz",
+                default_value="false",
+                choices=BOOLEANS,
+                description="show the overlay in RViz",
+            ),
+            DeclareLaunchArgument(
+                "operator",
+                default_value="false",
+                choices=BOOLEANS,
+                description="start the operator's page (not part of this version: refused)",
+            ),
+            DeclareLaunchArgument(
+                "build_only",
+                default_value="false",
+                choices=BOOLEANS,
+                description="build the engine of variant, then end",
+            ),
+            OpaqueFunction(
+                function=refuse_operator, condition=IfCondition(LaunchConfiguration("operator"))
+            ),
+            OpaqueFunction(
+                function=use_profile, condition=IfCondition(LaunchConfiguration("use_fastdds_shm"))
+            ),
+            OpaqueFunction(function=build_engine, condition=IfCondition(build_only)),
+            OpaqueFunction(function=start_tracker, condition=UnlessCondition(build_only)),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", PathJoinSubstitution([share, "config", "tracker.rviz"])],
+                remappings=[
+                    (f"/deaot/{topic}", ["/", LaunchConfiguration("namespace"), f"/{topic}"])
+                    for topic in ("overlay", "mask")
+                ],
+                condition=IfCondition(LaunchConfiguration("use_rviz")),
+            ),
+        ]
+    )
+
+
+def value(context: LaunchContext, name: str) -> str:
+    """What the launch argument ``name`` was set to."""
+    return LaunchConfiguration(name).perform(context)
+
+
+def refuse_operator(context: LaunchContext) -> None:
+    """Say that there is no page, rather than start without it."""
+    raise RuntimeError(
+        "operator:=true, but this version has no operator's page; leave it out and send the first "
+        "mask to the topic target_mask or to the service ~/set_targets"
+    )
+
+
+def use_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Point Fast DDS at the shipped profile, unless the user has one."""
+    present = [name for name in PROFILE_VARIABLES if os.environ.get(name)]
+    if present:
+        return [LogInfo(msg=f"keeping {present[0]}={os.environ[present[0]]}")]
+    profile = PathJoinSubstitution([FindPackageShare("deaot_ros"), "config", "fastdds_shm.xml"])
+    return [SetEnvironmentVariable(name, profile) for name in PROFILE_VARIABLES]
+
+
+def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The node, with the parameter file and, above it, the arguments that were given."""
+    parameters: list = [value(context, "params_file")]
+    for names, kind in ((TEXT_PARAMETERS, str), (SWITCH_PARAMETERS, bool)):
+        given = [name for name in names if value(context, name)]
+        parameters += [
+            {name: ParameterValue(LaunchConfiguration(name), value_type=kind)} for name in given
+        ]
+    image = value(context, "input_image_topic")
+    return [
+        LifecycleNode(
+            package="deaot_ros",
+            executable="tracker_node",
+            name="tracker",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=parameters,
+            remappings=[
+                ("image", image),
+                ("image/compressed", f"{image}/compressed"),
+                ("target_mask", LaunchConfiguration("target_mask_topic")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            respawn=LaunchConfiguration("use_respawn"),
+            respawn_delay=2.0,
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def build_engine(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The command that builds the engine."""
+    options = [
+        part
+        for name in ("variant", "weights", "device")
+        if value(context, name)
+        for part in (f"--{name}", value(context, name))
+    ]
+    command = [ExecutableInPackage("deaot", "deaot_ros"), "build-engine", *options]
+    return [ExecuteProcess(cmd=command, output="screen")]
