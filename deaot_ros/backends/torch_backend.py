@@ -37,7 +37,8 @@ class TorchBackend:
         self.variant = network.variant
         self._dtype = torch.float16 if precision == "fp16" else torch.float32
         network.requires_grad_(False).eval().fold()
-        self._network = network.to(device, self._dtype, memory_format=torch.channels_last)
+        network.to(device, self._dtype)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean, std = torch.tensor(_MEAN) * 255, torch.tensor(_STD) * 255
         self._mean = mean.view(1, 3, 1, 1).to(device)
         self._inverse_std = (1 / std).view(1, 3, 1, 1).to(device)

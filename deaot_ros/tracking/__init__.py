@@ -2,9 +2,10 @@
 
 from deaot_ros.memory import MemorySettings, MemoryUsage
 from deaot_ros.tracking.augmentation import AugmentedTracker
+from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
-from deaot_ros.tracking.tracker import Prediction, Tracker
+from deaot_ros.tracking.tracker import Tracker
 
 __all__ = [
     "AugmentedTracker",

@@ -63,7 +63,8 @@ class AugmentedTracker:
         self._backend = backend
         self._max_short_side = max_short_side
         self._settings = settings or TrackerSettings()
-        self._augmentations = [(s, f) for s in scales for f in ((False, True) if flip else (False,))]
+        mirroring = (False, True) if flip else (False,)
+        self._augmentations = [(s, mirrored) for s in scales for mirrored in mirroring]
         self._trackers: list[Tracker] = []
 
     def start(self, image: np.ndarray, mask: np.ndarray) -> None:

@@ -16,9 +16,8 @@ from deaot_ros.backends import TorchBackend
 from deaot_ros.memory import MemorySettings, MemoryUsage, RollingMemory
 from deaot_ros.network.gpm import LayerContext
 from deaot_ros.network.model import Features
-from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 from deaot_ros.tracking import labelling
-from deaot_ros.tracking.identities import Identities, split_groups
+from deaot_ros.tracking.identities import Identities, groups_of, split_groups
 from deaot_ros.tracking.resizing import resize_labels
 
 
@@ -64,7 +63,7 @@ class Engine:
         self._backend = backend
         self._size = size
         self._memory = RollingMemory(settings, backend.variant)
-        self._max_groups = _groups(max_objects)
+        self._max_groups = groups_of(max_objects)
         self._number = -1
 
     @property
@@ -131,8 +130,7 @@ class Engine:
             frame.places = self.places_of(labels)
             pinned = (*self.identities.ids, *new)
         known = [self.identities.place(i) for i in ids if i in self.identities]
-        for object_id in new:
-            self.identities.add(object_id)
+        self.identities.add(new)
         marked = self.places_of(mask)
         kept = frame.places.to(marked.dtype)
         if known:
@@ -174,9 +172,5 @@ class Engine:
         group of ten and every object is in sight, or where the limit of groups leaves no choice.
         """
         live = len(self.identities) + new
-        groups = _groups(live + self.identities.retired)
-        return groups > _groups(live) and (all_seen or groups > self._max_groups)
-
-
-def _groups(objects: int) -> int:
-    return -(-objects // MAX_OBJECTS_PER_GROUP)
+        groups = groups_of(live + self.identities.retired)
+        return groups > groups_of(live) and (all_seen or groups > self._max_groups)

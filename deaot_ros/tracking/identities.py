@@ -6,6 +6,8 @@ knows: places 1..10 are the identities of the first group, 11..20 those of the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,13 +26,14 @@ class Identities:
     Attributes:
         place_ids: [1 + 10 groups], the id of each place, 0 where it has none; uint8, or uint16
             when an id exceeds 254.
+        retired: places whose object was removed. They stay taken, for the memory still shows them.
     """
 
     place_ids: np.ndarray
 
     def __init__(self) -> None:
         self._place: dict[int, int] = {}
-        self._next_place = 1
+        self.retired = 0
         self._rebuild()
 
     @property
@@ -41,12 +44,7 @@ class Identities:
     @property
     def groups(self) -> int:
         """Groups of ten that the places taken so far need, at least 1."""
-        return max(1, -(-(self._next_place - 1) // MAX_OBJECTS_PER_GROUP))
-
-    @property
-    def retired(self) -> int:
-        """Places whose object was removed. They stay taken, for the memory still shows them."""
-        return self._next_place - 1 - len(self._place)
+        return max(1, groups_of(len(self._place) + self.retired))
 
     def __contains__(self, object_id: int) -> bool:
         return object_id in self._place
@@ -54,21 +52,23 @@ class Identities:
     def __len__(self) -> int:
         return len(self._place)
 
-    def add(self, object_id: int) -> None:
-        """Give a new id the next place."""
-        self._place[object_id] = self._next_place
-        self._next_place += 1
+    def add(self, ids: Sequence[int]) -> None:
+        """Give new ids the next places, by ascending id (SPEC section 2: order of appearance)."""
+        for place, object_id in enumerate(sorted(ids), 1 + len(self._place) + self.retired):
+            self._place[object_id] = place
         self._rebuild()
 
     def remove(self, object_id: int) -> None:
         """Retire the place of an id."""
         del self._place[object_id]
+        self.retired += 1
         self._rebuild()
 
     def compact(self) -> None:
-        """Close the gaps of retired places. Every place changes: the memory must be new."""
-        self._place = {object_id: i for i, object_id in enumerate(self._place, 1)}
-        self._next_place = len(self._place) + 1
+        """Free retired places. Places change: the memory must be new."""
+        in_order = sorted(self._place, key=self.place)
+        self._place = {object_id: place for place, object_id in enumerate(in_order, 1)}
+        self.retired = 0
         self._rebuild()
 
     def place(self, object_id: int) -> int:
@@ -103,6 +103,11 @@ class Identities:
         self.place_ids = np.zeros(places, np.uint16 if wide else np.uint8)
         for object_id, place in self._place.items():
             self.place_ids[place] = object_id
+
+
+def groups_of(places: int) -> int:
+    """Groups of ten that hold this many places."""
+    return -(-places // MAX_OBJECTS_PER_GROUP)
 
 
 def split_groups(places: Tensor, groups: int) -> Tensor:

@@ -19,7 +19,7 @@ class Prediction:
         labels: [H, W] object ids at camera size, as in ``TrackResult``.
         logits: raw decoder output, float32 [G, 11, h4, w4] at stride 4; channel 0 of each group is
             its background. Group g holds the places 10 g + 1 .. 10 g + 10. Objects take places in
-            the order they were added, within one mask by ascending id.
+            order of first appearance, within one mask by ascending id.
         place_ids: [1 + 10 G], the object id of each place, 0 where it has none.
         live: per group the places that have an object; other channels of ``logits`` have no
             meaning (published code overwrites them with -1e10).
