@@ -15,7 +15,7 @@ from golden import DATA, golden_state, vectors
 
 from deaot_ros.backends import load_backend
 from deaot_ros.network import VARIANTS, build_network
-from deaot_ros.tracking import MemorySettings, Tracker, TrackerSettings
+from deaot_ros.tracking import AugmentedTracker, MemorySettings, Tracker, TrackerSettings
 
 TOLERANCE = 3e-4
 PUBLISHED = {
@@ -125,6 +125,53 @@ def test_images_that_need_resizing() -> None:
             if t == frame:
                 assert np.abs(probabilities[:4].numpy() - golden[name]).max() < 1e-4
         tracker.memorise(labels[t])
+
+
+@pytest.mark.parametrize("name", ["DeAOTL_13objects", "DeAOTT_9to12objects"])
+def test_more_than_ten_objects(name: str) -> None:
+    """Two groups from the start, and a second group that comes with a later annotation."""
+    golden, frames = vectors(name), vectors("inputs")["frames_97x129"]
+    labels, meta = golden["labels"], golden["meta"]
+    tracker = golden_tracker(meta["variant"], meta["long_term_mem_gap"])
+    tracker.start(frames[0], labels[0])
+    for t in range(1, len(labels)):
+        prediction = tracker.predict(frames[t])
+        published = golden[f"logits_{t}"]
+        live = np.isfinite(published)  # the vectors leave out channels nobody has
+        difference = np.abs(prediction.logits.numpy() - published)[live]
+        assert difference.max() < TOLERANCE, f"frame {t}"
+        if f"annotation_{t}" in golden:
+            merged = tracker.add(golden[f"annotation_{t}"])
+            assert (merged.labels != labels[t]).mean() < 1e-3
+            tracker.annotate(labels[t])
+        else:
+            assert_labels_equal_but_for_ties(
+                prediction.labels, labels[t], prediction.probabilities()
+            )
+            tracker.memorise(labels[t])
+
+
+def test_test_time_augmentation() -> None:
+    golden, inputs = vectors("DeAOTL_tta"), vectors("inputs")
+    frames, meta = inputs["frames_97x129"], golden["meta"]
+    network = build_network("deaot-l")
+    network.load_state_dict(golden_state(network))
+    memory = MemorySettings(policy="unbounded", gap_frames=meta["long_term_mem_gap"])
+    tracker = AugmentedTracker(
+        load_backend(network, "cpu", "auto", "auto"),
+        meta["scales"],
+        meta["flip"],
+        settings=TrackerSettings(memory=memory),
+    )
+    tracker.start(frames[0], inputs["mask_97x129_k13"])
+    for t in (1, 2):
+        prediction = tracker.predict(frames[t])
+        published = golden[f"probabilities_{t}"]
+        assert np.abs(prediction.probabilities[:14].numpy() - published).max() < 1e-4
+        assert_labels_equal_but_for_ties(
+            prediction.labels, golden[f"labels_{t}"], prediction.probabilities
+        )
+        tracker.memorise(list(golden["own_labels"][t - 1]))
 
 
 def test_step_is_predict_and_memorise() -> None:
