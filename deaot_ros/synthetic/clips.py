@@ -9,7 +9,7 @@ import numpy as np
 
 from .random_scene import DEFAULT_SCENES, SceneSettings, random_scene
 
-_MIN_VISIBLE = 40  # px an object must show in the first frame to be asked for in training
+_MIN_VISIBLE = 0.006  # part of the first frame that an object must fill to be asked for
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ def referenced_clip(
     any visible object are drawn again (from the next sub-seed, so still deterministic).
     """
     root = (seed,) if isinstance(seed, int) else tuple(seed)
+    least = _MIN_VISIBLE * height * width
     for attempt in range(100):
         clip = render_clip((*root, attempt), frames, height, width, settings)
         counts = np.bincount(clip.masks[0].ravel(), minlength=256)
-        kept = [i for i in range(1, 256) if counts[i] >= _MIN_VISIBLE]
+        kept = [i for i in range(1, 256) if counts[i] >= least]
         if kept:
             table = np.zeros(256, np.uint8)
             table[kept] = np.arange(1, len(kept) + 1)

@@ -31,16 +31,16 @@ class SceneSettings:
         speed: largest typical motion per frame.
     """
 
-    objects: tuple[int, int] = (1, 4)
-    distractors: int = 2
-    clutter: int = 8
+    objects: tuple[int, int] = (1, 3)
+    distractors: int = 1
+    clutter: int = 6
     photographs: tuple[str, ...] = TRAINING
     photo_share: float = 0.75
     same_photo: float = 0.35
     look_alike: float = 0.2
     parts: float = 0.4
-    size: tuple[float, float] = (0.18, 0.6)
-    speed: float = 0.06
+    size: tuple[float, float] = (0.22, 0.65)
+    speed: float = 0.04
 
 
 DEFAULT_SCENES = SceneSettings()

@@ -52,7 +52,7 @@ class TrainSettings:
     photo_share: float = 0.75
     look_alike: float = 0.2
     same_photo: float = 0.35
-    speed: float = 0.06
+    speed: float = 0.04
     calibration: int = 16
     calibration_size: int = 257
     seed: int = 0
