@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from deaot_ros.evaluation import (
     boundary_map,
     boundary_measure,

@@ -105,7 +105,7 @@ def sequence_scores(pairs: Iterable[tuple[np.ndarray, np.ndarray]], ids: Sequenc
         raise ValueError("no frames to score: results and ground truth have no frame in common")
     per_object = collected.mean(0)
     j_mean, f_mean = per_object.mean(0)
-    objects = {int(i): (float(j), float(f)) for i, (j, f) in zip(ids, per_object)}
+    objects = {int(i): (float(j), float(f)) for i, (j, f) in zip(ids, per_object, strict=True)}
     return Scores(float(j_mean), float(f_mean), objects, len(collected))
 
 

@@ -1,0 +1,1 @@
+"""Sub-commands of ``deaot`` that have no package of their own."""

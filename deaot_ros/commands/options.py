@@ -1,0 +1,76 @@
+"""Options that several commands share: which network, on what."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deaot_ros.tracking import Tracker, TrackerSettings
+
+
+def add_tracker_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say which network runs, with which weights and where."""
+    parser.add_argument("--weights", metavar="FILE", help=".safetensors or .pth; default: shipped")
+    add_network_options(parser)
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say which network runs and where."""
+    parser.add_argument(
+        "--variant",
+        default="deaot-t",
+        metavar="NAME",
+        help="deaot-t (default), deaot-s, deaot-b, deaot-l, r50-deaot-l or swinb-deaot-l",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--backend", default="auto", help="what runs the network; default: auto")
+    parser.add_argument("--precision", default="auto", help="auto (default), fp32 or fp16")
+    parser.add_argument(
+        "--max-long-side",
+        type=positive,
+        metavar="N",
+        help="limit of the network input's long side in pixels; smaller is faster",
+    )
+
+
+def positive(text: str) -> int:
+    """An integer above 0, for argparse."""
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def tracker_settings(arguments: argparse.Namespace) -> TrackerSettings:
+    """The settings that the options ask for.
+
+    Raises:
+        DeaotError: a value out of range.
+    """
+    from deaot_ros.errors import DeaotError
+    from deaot_ros.tracking import TrackerSettings
+
+    limit = arguments.max_long_side
+    try:
+        return TrackerSettings(max_long_side=limit) if limit else TrackerSettings()
+    except ValueError as error:
+        raise DeaotError(f"--max-long-side: {error}") from None
+
+
+def load_tracker(arguments: argparse.Namespace) -> Tracker:
+    """The tracker that the options ask for.
+
+    Raises:
+        DeaotError: it cannot be had.
+    """
+    from deaot_ros.tracking import Tracker
+
+    return Tracker.load(
+        arguments.variant,
+        arguments.weights,
+        device=arguments.device,
+        backend=arguments.backend,
+        precision=arguments.precision,
+        settings=tracker_settings(arguments),
+    )

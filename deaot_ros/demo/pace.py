@@ -1,0 +1,92 @@
+"""Which network size and camera rate this machine can follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LONG_SIDES = (257, 321, 401, 513, 641)
+MIN_RATE = 5.0
+"""Hz that a larger network must still reach to be preferred, unless the user asks for more."""
+
+_SHARE = 0.6  # of the measured rate: the node, the camera and the watcher share this machine
+_SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What to ask of the node.
+
+    Attributes:
+        long_side: limit of the network input in pixels.
+        rate: camera frames per second.
+        step: measured seconds per frame at that size.
+    """
+
+    long_side: int
+    rate: float
+    step: float
+
+
+def choose_pace(
+    seconds_per_frame: Callable[[int], float],
+    long_sides: Sequence[int],
+    image_long_side: int,
+    least: float,
+    enough: float,
+) -> Pace:
+    """The largest network that keeps up with ``least``, else the smallest.
+
+    Args:
+        seconds_per_frame: measures the network with a given limit of its long side.
+        long_sides: limits to try, ascending.
+        image_long_side: in pixels; larger networks make no sense.
+        least, enough: camera rate in Hz that is wanted, and above which no machine is asked to go.
+    """
+    best: Pace | None = None
+    for side in long_sides:
+        step = seconds_per_frame(side)
+        rate = min(enough, _SHARE / step)
+        if best is not None and rate < least:
+            break
+        best = Pace(side, rate, step)
+        if side >= image_long_side:
+            break
+    assert best is not None, "there is at least one size to try"
+    return best
+
+
+def network_timer(
+    variant: str, weights: str | None, device: str, backend: str, size: tuple[int, int]
+) -> tuple[Callable[[int], float], str]:
+    """A measuring function for :func:`choose_pace`, and the device it found.
+
+    Args:
+        variant, weights, device, backend: see ``Tracker.load``.
+        size: (height, width) of the camera image.
+
+    Raises:
+        DeaotError: the tracker cannot be had.
+    """
+    from deaot_ros.tracking import Tracker
+
+    tracker = Tracker.load(variant, weights, device=device, backend=backend)
+    noise = np.random.default_rng(0)
+
+    def measure(long_side: int) -> float:
+        factor = min(1.0, long_side / max(size))
+        height, width = (max(32, round(side * factor)) for side in size)
+        image = noise.integers(0, 256, (height, width, 3), np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2] = 1
+        tracker.start(image, mask)
+        tracker.step(image)
+        start = time.perf_counter()
+        for _ in range(_SAMPLES):
+            tracker.step(image)
+        return (time.perf_counter() - start) / _SAMPLES
+
+    return measure, tracker.device
