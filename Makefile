@@ -24,7 +24,7 @@ test_environment := ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
 setup: $(package_built)
 
 demo: setup
-	$(VENV)/bin/deaot demo $(if $(SOURCE),--source '$(SOURCE)') $(if $(MASK),--mask '$(MASK)')
+	$(VENV)/bin/deaot demo $(if $(SOURCE),'$(SOURCE)') $(if $(MASK),--mask '$(MASK)')
 
 lint: $(packages_ready)
 	$(VENV)/bin/ruff check .
