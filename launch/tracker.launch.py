@@ -26,8 +26,6 @@ TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
 SWITCH_PARAMETERS = ("autostart", "use_sim_time")
 """Node parameters that have an argument of the same name."""
 
-BOOLEANS = ["true", "false"]
-
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments first, then what they start."""
@@ -70,13 +68,11 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "autostart",
                 default_value="",
-                choices=["", *BOOLEANS],
                 description="configure and activate by itself",
             ),
             DeclareLaunchArgument(
                 "use_sim_time",
                 default_value="",
-                choices=["", *BOOLEANS],
                 description="take the time from /clock",
             ),
             DeclareLaunchArgument(
@@ -85,31 +81,26 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "use_respawn",
                 default_value="false",
-                choices=BOOLEANS,
                 description="start the node again when it dies",
             ),
             DeclareLaunchArgument(
                 "use_fastdds_shm",
                 default_value="true",
-                choices=BOOLEANS,
                 description="Fast DDS profile for images; the camera needs it too",
             ),
             DeclareLaunchArgument(
                 "use_rviz",
                 default_value="false",
-                choices=BOOLEANS,
                 description="show the overlay in RViz",
             ),
             DeclareLaunchArgument(
                 "operator",
                 default_value="false",
-                choices=BOOLEANS,
                 description="start the operator's page (not part of this version: refused)",
             ),
             DeclareLaunchArgument(
                 "build_only",
                 default_value="false",
-                choices=BOOLEANS,
                 description="build the engine of variant, then end",
             ),
             OpaqueFunction(
