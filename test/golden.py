@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ ENCODER_GAINS = {".conv3.": 0.4, ".downsample.": 1.0}
 GAINS = {"encoder_projector.": 0.5, "decoder.adapter_": 0.1, "decoder.conv_out.": 6.0}
 
 
-@lru_cache(maxsize=None)
+@cache
 def golden_value(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Value of the state-dict entry ``name``: seeded by the crc32 of the name."""
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)

@@ -95,7 +95,8 @@ def test_intermediate_tensors_of_a_predicted_frame(variant: str, layer: int) -> 
     network.load_state_dict(golden_state(network))
     seen: dict[str, torch.Tensor] = {}
     module = network.LSTT.layers[layer]
-    for part in ("norm1", "linear_QV", "long_term_attn", "short_term_attn", "self_attn", "id_norm2"):
+    attentions = ("long_term_attn", "short_term_attn", "self_attn")
+    for part in ("norm1", "linear_QV", "id_norm2", *attentions):
         getattr(module, part).register_forward_hook(
             lambda _m, _i, out, part=part: seen.__setitem__(part, out)
         )
@@ -129,5 +130,5 @@ def test_intermediate_tensors_of_a_predicted_frame(variant: str, layer: int) -> 
 
 
 def test_unknown_variant_lists_the_known_ones() -> None:
-    with pytest.raises(VariantError, match="'deaot-x'.*deaot-t.*swinb-deaot-l"):
+    with pytest.raises(VariantError, match=r"'deaot-x'.*deaot-t.*swinb-deaot-l"):
         build_network("deaot-x")
