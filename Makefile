@@ -13,10 +13,10 @@ packages_ready := $(VENV)/.packages_ready
 package_built := $(INSTALL)/.package_built
 file_list := $(BUILD)/installed_files.txt
 
-# DDS tests stay on this host, in shared memory that holds whole images, away from other domains.
+# DDS tests stay on this host, in shared memory that holds whole images. Fast DDS changed its name.
+profile_variable := $(if $(filter jazzy,$(ROS)),FASTRTPS,FASTDDS)_DEFAULT_PROFILES_FILE
 test_environment := ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
-  FASTDDS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds_shm.xml \
-  FASTRTPS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds_shm.xml
+  $(profile_variable)=$(CURDIR)/config/fastdds_shm.xml
 
 .PHONY: setup demo test lint clean FORCE
 .DELETE_ON_ERROR:

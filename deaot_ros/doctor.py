@@ -14,13 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 
-from deaot_ros.demo.environment import child_environment, shm_profile
+from deaot_ros.demo.environment import (
+    child_environment,
+    distribution,
+    profile_variable,
+    shm_profile,
+)
 
 _PROBE_TIMEOUT = 90.0  # seconds; a cold import of torch can take many
-_DISTRIBUTIONS = {"3": "humble", "7": "jazzy", "9": "kilted"}  # by rclpy's major version
 _MIN_SHM = 256 * 2**20  # bytes of /dev/shm: two participants with 64 MiB segments, and air
 
 
@@ -80,7 +83,7 @@ def _probe(code: str) -> tuple[bool, str]:
             capture_output=True,
             text=True,
             timeout=_PROBE_TIMEOUT,
-            env=child_environment({}),
+            env=child_environment(),
             cwd=Path(sys.executable).parent,  # not where a source folder could hide a package
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -172,7 +175,7 @@ def _ros() -> list[Finding]:
     if not worked:
         remedy = "make setup, or source /opt/ros/DISTRO/setup.bash; deaot track works without"
         return [Finding(Level.WARN, "ROS 2", f"rclpy: {said}", remedy)]
-    findings = [Finding(Level.OK, "ROS 2", f"{_distribution()}, {said}")]
+    findings = [Finding(Level.OK, "ROS 2", f"{distribution()}, {said}")]
     for subject, code, level, remedy in (
         (
             "messages",
@@ -192,31 +195,16 @@ def _ros() -> list[Finding]:
     return findings + _dds(findings[0].text)
 
 
-def _distribution() -> str:
-    if name := os.environ.get("ROS_DISTRO"):
-        return name
-    for package in ("ros-rclpy", "rclpy"):
-        try:
-            version = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-        name = _DISTRIBUTIONS.get(version.split(".")[0], "unknown distribution")
-        return f"{name} (rclpy {version} from pip)"
-    return "unknown distribution"
-
-
 def _dds(ros: str) -> list[Finding]:
     if "fastrtps" not in ros:
         return [Finding(Level.OK, "DDS", "not Fast DDS; its own defaults hold")]
-    file = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE") or os.environ.get(
-        "FASTRTPS_DEFAULT_PROFILES_FILE"
-    )
+    file = os.environ.get(profile_variable())
     if file and not Path(file).is_file():
         return [Finding(Level.WARN, "DDS profile", f"{file} does not exist", "correct or unset it")]
     if file and "segment_size" in Path(file).read_text(errors="replace"):
         return [Finding(Level.OK, "DDS profile", f"{file} sets the shared-memory segment")]
     shipped = shm_profile()
-    remedy = f"export FASTDDS_DEFAULT_PROFILES_FILE={shipped}" if shipped else "reinstall deaot_ros"
+    remedy = f"export {profile_variable()}={shipped}" if shipped else "reinstall deaot_ros"
     text = f"{file or 'none'}: shared memory is 512 KiB, smaller than a VGA image; frames get lost"
     return [Finding(Level.WARN, "DDS profile", text, remedy)]
 

@@ -26,6 +26,8 @@ from deaot_ros.errors import DeaotError
 from deaot_ros.video import Frame, open_source, read_ahead
 
 _DEPTH = 5
+_WATCHERS = 2  # the tracker and the operator
+_WATCHER_PATIENCE = 10.0  # seconds
 
 
 class Camera:
@@ -35,6 +37,12 @@ class Camera:
         qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
         self._publisher = node.create_publisher(Image, "image", qos)
         self._clock = node.get_clock()
+
+    def wait_for_watchers(self, count: int) -> None:
+        """Wait until that many subscribe, or for some seconds: what nobody sees is not lost."""
+        deadline = time.monotonic() + _WATCHER_PATIENCE
+        while self._publisher.get_subscription_count() < count and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def publish(self, number: int, frame: Frame) -> None:
         """Publish frame ``number`` of the source, stamped with now."""
@@ -68,6 +76,7 @@ def play(camera: Camera, frames: Iterator[Frame], live: bool, rate: float, limit
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
+    camera.wait_for_watchers(_WATCHERS)
     due = time.monotonic()
     left = limit
     frame = next(frames, None)
@@ -79,7 +88,7 @@ def play(camera: Camera, frames: Iterator[Frame], live: bool, rate: float, limit
         if wait <= 0 or not live:
             camera.publish(number, frame)
             due = max(due + 1 / rate, time.monotonic())
-            left -= go.is_set()
+            left -= go.is_set() and (live or number > 0)
         if live or go.is_set():
             frame = next(frames, None)
             number += 1

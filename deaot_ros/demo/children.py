@@ -27,13 +27,9 @@ class Children:
     the kernel interrupts them.
     """
 
-    def __init__(self, variables: dict[str, str], logs: Path) -> None:
-        """
-        Args:
-            variables: of the environment, for every child.
-            logs: existing folder; child NAME writes NAME.log there.
-        """
-        self._environment = child_environment(variables)
+    def __init__(self, logs: Path) -> None:
+        """``logs`` is an existing folder; child NAME writes NAME.log there."""
+        self._environment = child_environment()
         self._logs = logs
         self._running: dict[str, subprocess.Popen[str]] = {}
 

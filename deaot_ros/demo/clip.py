@@ -71,7 +71,7 @@ def render_demo_clip(folder: Path, rate: float, frames: int | None) -> Clip:
             raise VideoError(f"cannot write {file}; choose another --output")
         truth.append(masks / file.name)
         write_mask(truth[-1], labels)
-    return Clip(str(images), None, read_mask(truth[0]), tuple(truth), rate, frames)
+    return Clip(str(images.absolute()), None, read_mask(truth[0]), tuple(truth), rate, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +127,7 @@ def users_clip(source: str, topic: str | None, mask: str | None, truth: Path | N
         )
     labels = read_mask(mask if mask is not None else files[0])
     opened = open_source(source, topic)
+    path = Path(source).expanduser()
+    if path.exists():  # the camera process works in another folder
+        source = str(path.absolute())
     return UsersClip(source, topic, labels, files, opened.fps, opened.live, opened.count)

@@ -9,7 +9,6 @@ with exact ground truth. Writes OUTPUT/overlay.mp4, contact_sheet.png and summar
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play, score, report."""
     # Before anything of ROS is imported, which reads the environment.
-    from deaot_ros.demo.environment import private_ros
+    from deaot_ros.demo.environment import enter_private_ros
 
-    variables = private_ros()
-    os.environ.update(variables)
+    enter_private_ros()
 
     from deaot_ros.demo.clip import render_demo_clip, users_clip
     from deaot_ros.demo.session import play
@@ -75,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         if own
         else render_demo_clip(output / "clip", pace.rate, arguments.frames)
     )
-    outcome = play(clip, _parameters(arguments, pace), variables, output.absolute(), _tell)
+    outcome = play(clip, _parameters(arguments, pace), output.absolute(), _tell)
     _tell("writing the results")
     summary = _report(clip, outcome, pace, output)
     print(f"\n{summary.table()}\n")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import random
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import deaot_ros
 
+_DISTRIBUTIONS = {"3": "humble", "7": "jazzy", "9": "kilted"}  # by rclpy's major version
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _PROFILE = Path("config") / "fastdds_shm.xml"
 
 
@@ -26,30 +29,48 @@ def shm_profile() -> Path | None:
     return shared_file(_PROFILE)
 
 
-def private_ros() -> dict[str, str]:
-    """Variables for a ROS graph of our own: a domain nobody uses, this machine only."""
-    variables = {
-        # 0 is everybody's; above 101 ports may collide with those that Linux gives to clients.
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(1, 102)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOCALHOST_ONLY": "0",
-    }
+def distribution() -> str:
+    """The ROS distribution of this environment, ``unknown`` where nothing tells."""
+    if name := os.environ.get("ROS_DISTRO"):
+        return name
+    for package in ("ros-rclpy", "rclpy"):
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+        return _DISTRIBUTIONS.get(version.split(".")[0], "unknown")
+    return "unknown"
+
+
+def profile_variable() -> str:
+    """The variable that gives Fast DDS its profile; it changed its name after Jazzy."""
+    old = distribution() in ("humble", "iron", "jazzy")
+    return _PROFILE_VARIABLES[0 if old else 1]
+
+
+def enter_private_ros() -> None:
+    """Put this process, and those that it starts, into a ROS graph of their own on this machine.
+
+    Call it before rclpy is imported.
+    """
+    # 0 is everybody's; above 101 ports may collide with those that Linux gives to clients.
+    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(1, 102))
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    for name in _PROFILE_VARIABLES:  # newer Fast DDS reads both and stumbles over the second
+        os.environ.pop(name, None)
     profile = shm_profile()
     if profile is not None:
-        variables["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
-        variables["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(profile)  # its name up to Jazzy
+        os.environ[profile_variable()] = str(profile)
     else:
-        variables["FASTDDS_BUILTIN_TRANSPORTS"] = "SHM"
-    return variables
+        os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "SHM"
 
 
-def child_environment(extra: dict[str, str]) -> dict[str, str]:
-    """This process's variables and ``extra``; the child imports the deaot_ros that runs here."""
+def child_environment() -> dict[str, str]:
+    """The variables of a child, which imports the deaot_ros that runs here."""
     root = str(Path(deaot_ros.__file__).absolute().parents[1])
     paths = [root, *(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p)]
     return {
         **os.environ,
-        **extra,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",

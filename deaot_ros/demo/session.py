@@ -80,7 +80,6 @@ class Outcome:
 def play(
     clip: Clip,
     parameters: dict[str, str],
-    variables: dict[str, str],
     logs: Path,
     tell: Callable[[str], None],
 ) -> Outcome:
@@ -89,14 +88,13 @@ def play(
     Args:
         clip: to play.
         parameters: of the node.
-        variables: of the environment that makes the ROS graph; this process has them already.
         logs: existing folder for the logs of the processes.
         tell: is told what goes on.
 
     Raises:
         DeaotError: a process died, the mask was refused, or nothing came.
     """
-    with Operator() as operator, Children(variables, logs) as children:
+    with Operator() as operator, Children(logs) as children:
         camera_log = CameraLog()
 
         def check() -> None:
