@@ -3,7 +3,7 @@
 An argument that is left empty keeps the value of the parameter file.
 """
 
-import os
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
@@ -19,8 +19,9 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Read by Fast DDS from Kilted on, and before."""
+OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+"""Read by Fast DDS from Kilted on, where the old name draws a warning."""
 
 TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
 SWITCH_PARAMETERS = ("autostart", "use_sim_time")
@@ -140,16 +141,20 @@ def refuse_operator(context: LaunchContext) -> None:
 
 def use_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Point Fast DDS at the shipped profile, unless the user has one."""
-    present = [name for name in PROFILE_VARIABLES if os.environ.get(name)]
-    if present:
-        return [LogInfo(msg=f"keeping {present[0]}={os.environ[present[0]]}")]
+    for name in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
+        if name in context.environment:
+            return [LogInfo(msg=f"keeping {name}={context.environment[name]}")]
+    old = context.environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     profile = PathJoinSubstitution([FindPackageShare("deaot_ros"), "config", "fastdds_shm.xml"])
-    return [SetEnvironmentVariable(name, profile) for name in PROFILE_VARIABLES]
+    return [SetEnvironmentVariable(OLD_PROFILE_VARIABLE if old else PROFILE_VARIABLE, profile)]
 
 
 def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The node, with the parameter file and, above it, the arguments that were given."""
-    parameters: list = [value(context, "params_file")]
+    file = Path(value(context, "params_file")).expanduser()
+    if not file.is_file():
+        raise RuntimeError(f"params_file:={file} is no file; give the path of a parameter YAML")
+    parameters: list = [str(file)]
     for names, kind in ((TEXT_PARAMETERS, str), (SWITCH_PARAMETERS, bool)):
         given = [name for name in names if value(context, name)]
         parameters += [
