@@ -29,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Track; Ctrl-C ends it early with everything so far written."""
-    from deaot_ros.tracking.checks import check_mask
     from deaot_ros.video import ResultWriter, VideoError, open_source, read_ahead, read_mask
 
     source = open_source(arguments.source, arguments.topic)
@@ -38,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         first = next(frames, None)
         if first is None:
             raise VideoError(f"{arguments.source} has no frames")
-        check_mask(mask, first.image.shape[:2])  # before the slow part
+        from deaot_ros.tracking.checks import check_mask
+
+        check_mask(mask, first.image.shape[:2])  # before weights are loaded
         tracker = load_tracker(arguments)
         result = tracker.start(first.image, mask, first.stamp)
         interrupted = False
