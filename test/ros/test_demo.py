@@ -1,0 +1,133 @@
+"""The demo: node, camera and operator as processes on real DDS, small and bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from golden import golden_state
+
+from deaot_ros.network import build_network, save_weights
+from deaot_ros.synthetic import demo_clip
+from deaot_ros.tracking import Tracker, TrackerSettings
+from deaot_ros.video import write_mask
+
+RATE, FRAMES, LONG_SIDE = 4.0, 12, 161
+KEYS = {
+    "frames_sent", "frames_received", "j_mean", "f_mean", "latency_ms_p50", "latency_ms_p95",
+    "fps", "weights", "variant", "backend",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = build_network("deaot-t")
+    network.load_state_dict(golden_state(network))
+    file = tmp_path_factory.mktemp("weights") / "deaot-t.safetensors"
+    save_weights(network, file, {"variant": "deaot-t"})
+    return file
+
+
+def demo(output: Path, weights: Path, *arguments: object) -> list[str]:
+    fixed = ("--output", output, "--weights", weights, "--max-long-side", LONG_SIDE)
+    command = [sys.executable, "-m", "deaot_ros.cli", "demo", *fixed, "--rate", RATE, *arguments]
+    return list(map(str, command))
+
+
+def left_over(folder: Path) -> list[str]:
+    """Command lines of processes that still work in ``folder``, as the demo's children do."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def direct_j(weights: Path) -> float:
+    """Mean J of the tracker without ROS, by the plain formula."""
+    scene = demo_clip(seconds=FRAMES / RATE, fps=RATE)
+    settings = TrackerSettings(max_long_side=LONG_SIDE)
+    tracker = Tracker.load("deaot-t", weights, settings=settings)
+    image, mask = scene.render(0)
+    tracker.start(image, mask)
+    scores = []
+    for number in range(1, FRAMES):
+        image, truth = scene.render(number)
+        labels = tracker.step(image).labels
+        for i in np.unique(mask)[1:]:
+            union = ((labels == i) | (truth == i)).sum()
+            scores.append(((labels == i) & (truth == i)).sum() / union if union else 1)
+    return float(np.mean(scores))
+
+
+def test_clip_of_the_package(weights: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        demo(tmp_path, weights, "--frames", FRAMES), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    assert (summary["variant"], summary["weights"]) == ("deaot-t", str(weights))
+    assert summary["frames_sent"] >= FRAMES
+    assert summary["frames_received"] >= summary["frames_sent"] - 3
+    assert 0 < summary["latency_ms_p50"] <= summary["latency_ms_p95"]
+    assert 0.5 * RATE < summary["fps"] < 1.5 * RATE
+    if summary["frames_scored"] == FRAMES - 1:  # none was dropped: ROS may change nothing
+        assert summary["j_mean"] == pytest.approx(direct_j(weights), abs=0.01)
+    assert 0 <= summary["f_mean"] <= 1
+    for name in ("frames sent", "J mean", "latency p95", str(weights)):
+        assert name in done.stdout
+    video = cv2.VideoCapture(str(tmp_path / "overlay.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == summary["frames_scored"] + 1
+    assert cv2.imread(str(tmp_path / "contact_sheet.png")).shape == (720, 1280, 3)
+    assert left_over(tmp_path) == []
+
+
+def test_interrupt_ends_all_processes(weights: Path, tmp_path: Path) -> None:
+    arguments = demo(tmp_path, weights, "--frames", 400)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "the clip runs" in line:
+                assert len(left_over(tmp_path)) == 2
+                os.kill(process.pid, signal.SIGINT)
+        guard.cancel()
+    assert process.returncode == 130
+    assert left_over(tmp_path) == []
+
+
+def test_refused_mask(weights: Path, tmp_path: Path) -> None:
+    clip, output = tmp_path / "clip", tmp_path / "out"
+    clip.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(clip / f"{number}.png"), np.full((60, 80, 3), 40 * number, np.uint8))
+    write_mask(tmp_path / "mask.png", np.ones((50, 80), np.uint8))
+    arguments = demo(output, weights, clip, "--mask", tmp_path / "mask.png")
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "BAD_SIZE" in done.stderr and "Traceback" not in done.stderr
+    assert left_over(output) == []
+
+
+def test_source_without_mask(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deaot_ros.cli", "demo", "camera:0", "--output", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "--mask MASK.png" in done.stderr and done.stderr.count("\n") == 1
