@@ -55,5 +55,6 @@ $(package_built): $(packages_ready) $(file_list) tools/link_install.py CMakeList
 	$(VENV)/bin/colcon --log-base log build --symlink-install --base-paths . \
 	  --build-base $(BUILD) --install-base $(INSTALL) --event-handlers console_cohesion- \
 	  --cmake-args -DPython3_EXECUTABLE=$(VENV)/bin/python -DBUILD_TESTING=OFF
+	find $(INSTALL) -xtype l -delete  # of sources that are gone
 	$(VENV)/bin/python tools/link_install.py $(INSTALL)
 	touch $@

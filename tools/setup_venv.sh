@@ -19,7 +19,8 @@ stop() {
 
 # The wheels and the pinned packages exist for CPython 3.11 to 3.14.
 python=
-for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
+candidates=${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}
+for candidate in $candidates; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
         2>/dev/null; then
         python=$candidate
@@ -27,9 +28,9 @@ for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14};
     fi
 done
 [ -n "$python" ] ||
-    stop "needs Python 3.11 to 3.14 (found: $(python3 --version 2>&1 || true))." \
-        "Install one (Ubuntu 22.04: apt-get install python3.11 python3.11-venv python3.11-dev)" \
-        "and run make setup PYTHON=python3.11; or use apt ROS: docs/install.md"
+    stop "needs Python 3.11 to 3.14, which none of these is: $candidates. Install one" \
+        "(Ubuntu 22.04: sudo apt-get install python3.11 python3.11-venv python3.11-dev)" \
+        "and try again; or use apt ROS: docs/install.md"
 
 # Debian packages that are missing; a Python that is not the system's brings its own parts.
 missing() {
