@@ -143,7 +143,12 @@ class Tracker:
         dummy.step(image)
 
     def start(
-        self, image: np.ndarray, mask: np.ndarray, stamp: float | None = None
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        stamp: float | None = None,
+        *,
+        output_size: tuple[int, int] | None = None,
     ) -> TrackResult:
         """Forget everything and track the objects of ``mask`` from here on.
 
@@ -151,12 +156,14 @@ class Tracker:
             image: uint8 [H, W, 3] RGB.
             mask: integer [H, W]; 0 background, any other value an object id, 1..65534 without 255.
             stamp: seconds; None: a thirtieth after the last one.
+            output_size: (height, width) of ``mask`` where ``image`` is a shrunk version of what it
+                was drawn on; None: the image's.
 
         Raises:
             ImageError, MaskError: nothing was changed.
         """
         image = check_image(image)
-        mask, ids = check_mask(mask, image.shape[:2])
+        mask, ids = check_mask(mask, output_size or (image.shape[0], image.shape[1]))
         self._check_count(len(ids))
         if self._lives:
             self.session += 1

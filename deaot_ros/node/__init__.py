@@ -1,0 +1,1 @@
+"""The ROS 2 node. Everything that imports rclpy for tracking lives here."""

@@ -1,0 +1,55 @@
+"""What callbacks hand to the worker: the newest frame, and requests in order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Frame = TypeVar("Frame")
+Request = Callable[[], None]
+
+
+class Mailbox(Generic[Frame]):
+    """One slot for the newest frame and a queue of requests, which go first.
+
+    Putting never waits. ``replaced`` counts frames that a newer one pushed out.
+    """
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        self._changed = threading.Condition()
+        self._frame: Frame | None = None
+        self._requests: deque[Request] = deque()
+        self._closed = False
+
+    def put_frame(self, frame: Frame) -> None:
+        """Replace the frame in the slot."""
+        with self._changed:
+            self.replaced += self._frame is not None
+            self._frame = frame
+            self._changed.notify()
+
+    def put_request(self, request: Request) -> None:
+        """Queue a request."""
+        with self._changed:
+            self._requests.append(request)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Make every ``take`` return None, from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def take(self) -> Frame | Request | None:
+        """Wait for the next request or frame; None when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._requests or self._frame)
+            if self._closed:
+                return None
+            if self._requests:
+                return self._requests.popleft()
+            frame, self._frame = self._frame, None
+            return frame

@@ -1,0 +1,321 @@
+"""Every parameter of the node: declaration, meaning, range and default in one table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from deaot_ros.backends import BACKENDS, PRECISIONS
+from deaot_ros.errors import DeaotError
+from deaot_ros.memory import POLICIES, MemorySettings
+from deaot_ros.network import VARIANTS
+from deaot_ros.tracking import StateSettings, TrackerSettings
+
+
+class ParameterError(DeaotError, ValueError):
+    """A parameter that the node cannot work with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a parameter may be.
+
+    Attributes:
+        name: as ROS knows it.
+        description: for people, with the unit.
+        choices: the only values; empty: any.
+        low, high: bounds of a number, inclusive.
+        read_only: fixed while the node is configured.
+    """
+
+    name: str
+    description: str
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    read_only: bool = False
+
+    def violated_by(self, value: Any) -> str | None:
+        """What is wrong with ``value``: name, value and rule. None: nothing."""
+        if self.choices and value not in self.choices:
+            return f"{self.name} is '{value}'; expected one of {', '.join(self.choices)}"
+        if isinstance(value, (int, float)) and not self.low <= value <= self.high:
+            return f"{self.name} is {value}; expected {self.range}"
+        return None
+
+    @property
+    def range(self) -> str:
+        """The rule in words."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.high < math.inf:
+            return f"{self.low:g} to {self.high:g}"
+        return f"at least {self.low:g}" if self.low > -math.inf else ""
+
+
+def _p(default: Any, name: str, description: str, *choices: str, **rule: Any) -> Any:
+    return field(default=default, metadata={"rule": Rule(name, description, choices, **rule)})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The values in force."""
+
+    variant: str = _p("deaot-t", "variant", "network", *VARIANTS, read_only=True)
+    weights: str = _p(
+        "", "weights", "weights file: a path, or package://NAME/PATH; empty: as shipped",
+        read_only=True,
+    )
+    device: str = _p("auto", "device", "auto, cpu, cuda or cuda:N", read_only=True)
+    backend: str = _p(
+        "auto", "backend", "what runs the network; auto: torch", *BACKENDS, read_only=True
+    )
+    precision: str = _p(
+        "auto", "precision", "of weights and memory; auto: fp32; fp16 needs CUDA", *PRECISIONS,
+        read_only=True,
+    )
+    max_long_side: int = _p(
+        1040, "max_long_side", "limit of the network input's long side, px", low=32, high=8192,
+        read_only=True,
+    )
+    network_height: int = _p(
+        0, "network_height", "fixed height of the network input, px; 0: follows the camera",
+        low=0, high=8192, read_only=True,
+    )
+    network_width: int = _p(
+        0, "network_width", "fixed width of the network input, px; 0: follows the camera",
+        low=0, high=8192, read_only=True,
+    )
+    max_objects: int = _p(
+        254, "max_objects", "objects at a time; every ten cost another pass", low=1, high=65533,
+        read_only=True,
+    )
+    memory_slots: int = _p(
+        9, "memory.slots", "frames in long-term memory", low=1, high=1000, read_only=True
+    )
+    memory_policy: str = _p(
+        "auto", "memory.policy", "which frames long-term memory keeps", *POLICIES, read_only=True
+    )
+    memory_gap: float = _p(
+        0.0, "memory.gap", "s between remembered frames; 0: the variant's published frame count",
+        low=0.0, high=3600.0, read_only=True,
+    )
+    mask_mode: str = _p(
+        "merge", "mask_mode", "what a target mask does to objects it does not show",
+        "merge", "replace",
+    )
+    mask_match: str = _p(
+        "nearest", "mask_match", "how a target mask finds its frame by stamp",
+        "exact", "nearest", "newest",
+    )
+    mask_match_tolerance: float = _p(
+        0.05, "mask_match_tolerance", "s between the stamps of mask and frame for nearest",
+        low=0.0, high=10.0,
+    )
+    frame_history: int = _p(
+        90, "frame_history", "camera frames kept for masks that come late", low=1, high=3000,
+        read_only=True,
+    )
+    catch_up: bool = _p(
+        True, "catch_up", "track through the frames since a late mask before publishing on"
+    )
+    image_transport: str = _p(
+        "raw", "image_transport", "subscribe to image or to image/compressed", "raw",
+        "compressed", read_only=True,
+    )
+    image_reliability: str = _p(
+        "auto", "image_reliability", "of the camera subscription; auto follows the publisher",
+        "auto", "reliable", "best_effort", read_only=True,
+    )
+    image_timeout: float = _p(
+        1.0, "image_timeout", "s without an image until the status is NO_IMAGE", low=0.05,
+        high=3600.0,
+    )
+    max_rate: float = _p(
+        0.0, "max_rate", "frames processed per second at most; 0: no limit", low=0.0, high=1000.0
+    )
+    min_area: int = _p(
+        25, "min_area", "px below which an object is not visible", low=1, high=10_000_000
+    )
+    occluded_score: float = _p(
+        0.5, "occluded_score", "score below which an object is OCCLUDED", low=0.0, high=1.0
+    )
+    lost_timeout: float = _p(
+        2.0, "lost_timeout", "s from OCCLUDED to LOST", low=0.0, high=3600.0
+    )
+    remove_timeout: float = _p(
+        0.0, "remove_timeout", "s from LOST to REMOVED; 0: never", low=0.0, high=86400.0
+    )
+    max_mask_growth: float = _p(
+        4.0, "max_mask_growth", "times the largest trusted area that is a flood; 0: no limit",
+        low=0.0, high=1000.0,
+    )
+    time_jump_policy: str = _p(
+        "reset", "time_jump_policy", "what to do when stamps go back (a bag begins anew)",
+        "reset", "continue", "ignore",
+    )
+    publish_object_masks: bool = _p(
+        True, "publish_object_masks", "put cropped masks into objects"
+    )
+    publish_confidence: bool = _p(
+        False, "publish_confidence", "publish confidence while somebody subscribes"
+    )
+    overlay_alpha: float = _p(
+        0.5, "overlay_alpha", "opacity of the colours in overlay", low=0.0, high=1.0
+    )
+    # An empty list has no type in ROS, hence the one empty name.
+    object_labels: tuple[str, ...] = _p(
+        ("",), "object_labels", "names of objects as ID:NAME, for example 1:cup"
+    )
+    autostart: bool = _p(
+        True, "autostart", "configure and activate without a lifecycle manager", read_only=True
+    )
+    diagnostic_period: float = _p(
+        1.0, "diagnostic_updater.period", "s between diagnostics", low=0.1, high=60.0,
+        read_only=True,
+    )
+
+    def check(self) -> None:
+        """Check every rule, and those between parameters.
+
+        Raises:
+            ParameterError: the first that is violated.
+        """
+        for name, rule in RULES.items():
+            if wrong := rule.violated_by(getattr(self, name)):
+                raise ParameterError(wrong)
+        if bool(self.network_height) != bool(self.network_width):
+            raise ParameterError(
+                f"network_height is {self.network_height} and network_width "
+                f"{self.network_width}; expected both, or 0 for both"
+            )
+        try:
+            _ = self.tracker_settings, self.labels
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Names by object id.
+
+        Raises:
+            ParameterError: an entry that is not ID:NAME.
+        """
+        names: dict[int, str] = {}
+        for entry in filter(None, self.object_labels):
+            object_id, colon, name = entry.partition(":")
+            if not colon or not object_id.strip().isdigit() or not name.strip():
+                raise ParameterError(
+                    f"object_labels holds '{entry}'; expected ID:NAME, for example 1:cup"
+                )
+            names[int(object_id)] = name.strip()
+        return names
+
+    @property
+    def state_settings(self) -> StateSettings:
+        """Thresholds of object states."""
+        return StateSettings(
+            min_area=self.min_area,
+            occluded_score=self.occluded_score,
+            lost_timeout=self.lost_timeout,
+            remove_timeout=self.remove_timeout,
+            max_mask_growth=self.max_mask_growth,
+        )
+
+    @property
+    def tracker_settings(self) -> TrackerSettings:
+        """All that the tracker is told."""
+        fixed = (self.network_height, self.network_width) if self.network_height else None
+        return TrackerSettings(
+            max_long_side=self.max_long_side,
+            network_size=fixed,
+            max_objects=self.max_objects,
+            memory=MemorySettings(
+                slots=self.memory_slots, policy=self.memory_policy, gap=self.memory_gap or None
+            ),
+            states=self.state_settings,
+        )
+
+    @property
+    def weights_path(self) -> Path | None:
+        """Weights file; None: those that are shipped.
+
+        Raises:
+            ParameterError: a package that is not installed.
+        """
+        if not self.weights.startswith("package://"):
+            return Path(self.weights).expanduser() if self.weights else None
+        package, _, path = self.weights.removeprefix("package://").partition("/")
+        from ament_index_python.packages import (  # only ROS machines have an index
+            PackageNotFoundError,
+            get_package_share_directory,
+        )
+
+        try:
+            return Path(get_package_share_directory(package)) / path
+        except (PackageNotFoundError, ValueError):
+            raise ParameterError(
+                f"weights is '{self.weights}' but there is no package '{package}'; "
+                "install it, or give a path"
+            ) from None
+
+
+RULES: dict[str, Rule] = {f.name: f.metadata["rule"] for f in fields(Parameters)}
+"""Rule by field name."""
+
+FIELDS: dict[str, str] = {rule.name: name for name, rule in RULES.items()}
+"""Field name by ROS name."""
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter with its default, description and rule."""
+    defaults = Parameters()
+    for name, rule in RULES.items():
+        fixed = "fixed while configured" if rule.read_only else ""
+        descriptor = ParameterDescriptor(
+            description=rule.description,
+            additional_constraints="; ".join(filter(None, (rule.range, fixed))),
+        )
+        default = getattr(defaults, name)
+        value = list(default) if isinstance(default, tuple) else default
+        node.declare_parameter(rule.name, value, descriptor)
+
+
+def read(node: Node) -> Parameters:
+    """The values in force.
+
+    Raises:
+        ParameterError: one violates its rule.
+    """
+    values = {name: node.get_parameter(rule.name).value for name, rule in RULES.items()}
+    parameters = Parameters(**values)
+    parameters.check()
+    return parameters
+
+
+def changed(current: Parameters, changes: list[Parameter], configured: bool) -> Parameters:
+    """``current`` with ``changes``, all or none. Parameters of other owners are left alone.
+
+    Raises:
+        ParameterError: a value violates its rule, or is fixed while ``configured``.
+    """
+    values = {f.name: getattr(current, f.name) for f in fields(Parameters)}
+    for change in changes:
+        name = FIELDS.get(change.name)
+        if name is None:
+            continue
+        if configured and RULES[name].read_only and change.value != values[name]:
+            raise ParameterError(
+                f"{change.name} is fixed while the node is configured; clean up, set it, and "
+                "configure again"
+            )
+        values[name] = change.value
+    parameters = Parameters(**values)
+    parameters.check()
+    return parameters

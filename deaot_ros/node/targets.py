@@ -1,0 +1,136 @@
+"""Target masks: applied to the very frame they were drawn on, then caught up to now."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sensor_msgs.msg import Image
+
+from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.node.frame_history import CameraFrame, FrameHistory
+from deaot_ros.node.image_codec import decode_labels
+from deaot_ros.node.parameters import Parameters
+from deaot_ros.node.timeline import Timeline
+from deaot_ros.tracking import Tracker, TrackResult
+
+HEADROOM = 2.0
+"""Catching up goes at least this many times as fast as the camera, by leaving frames out."""
+
+
+class CaughtUp(NamedTuple):
+    """The newest frame after catching up, and the number of steps it took."""
+
+    frame: CameraFrame
+    image: np.ndarray
+    result: TrackResult
+    steps: int
+
+
+class Targets:
+    """Applies masks for one tracker. Runs in the worker thread only."""
+
+    def __init__(self, tracker: Tracker, history: FrameHistory, timeline: Timeline) -> None:
+        self._tracker = tracker
+        self._history = history
+        self._timeline = timeline
+
+    def apply(self, mask: Image, mode: str, parameters: Parameters) -> CameraFrame:
+        """Apply a mask to its frame.
+
+        Args:
+            mask: label image with the stamp of its frame.
+            mode: ``merge``, ``replace``, ``add`` or ``correct``.
+            parameters: how to match stamps.
+
+        Returns:
+            The frame; it has its labels now. The tracker stands there, not at the newest frame.
+
+        Raises:
+            MaskError, ImageError: nothing was changed.
+        """
+        labels = decode_labels(mask)
+        frame = self._history.find(
+            mask.header.stamp, parameters.mask_match, parameters.mask_match_tolerance
+        )
+        pixels = frame.pixels()
+        assert frame.size is not None, "decoding tells the size"
+        if labels.shape != frame.size:
+            raise MaskError(
+                MaskErrorCode.BAD_SIZE,
+                f"target mask is {labels.shape[1]}x{labels.shape[0]} but its image is "
+                f"{frame.size[1]}x{frame.size[0]}; draw it on the image at full size",
+            )
+        tracker = self._tracker
+        self._check_mode(labels, mode)
+        stamp = self._timeline.at(frame.stamp)
+        if mode == "replace":
+            result = tracker.start(pixels, labels, stamp, output_size=frame.size)
+        else:
+            result = tracker.annotate(
+                labels, image=pixels, labels=self._known_labels(frame), stamp=stamp
+            )
+        frame.labels = result.labels
+        return frame
+
+    def catch_up(
+        self,
+        frame: CameraFrame,
+        step: Callable[[CameraFrame, np.ndarray], TrackResult],
+    ) -> CaughtUp | None:
+        """Track from ``frame`` through the frames since, until the newest one is reached.
+
+        Where the network is slower than the camera, frames are left out so that it gets there.
+
+        Args:
+            frame: where the tracker stands.
+            step: tracks to one frame with its image.
+
+        Returns:
+            The newest frame at that moment; None: ``frame`` is the newest.
+        """
+        reached: CaughtUp | None = None
+        duration, steps = 0.0, 0
+        while waiting := self._history.since(frame.number):
+            span = waiting[-1].received - frame.received
+            interval = max(span / len(waiting), 1e-3)
+            stride = max(1, math.ceil(HEADROOM * duration / interval))
+            frame = waiting[min(stride, len(waiting)) - 1]
+            started = time.perf_counter()
+            try:
+                image = frame.pixels()
+            except ImageError:
+                continue  # broken frames are reported where they come in
+            result = step(frame, image)
+            # The first step may be slow (a new size, a new group): trust the shortest.
+            elapsed = time.perf_counter() - started
+            duration = min(duration, elapsed) if duration else elapsed
+            steps += 1
+            reached = CaughtUp(frame, image, result, steps)
+        return reached
+
+    def _known_labels(self, frame: CameraFrame) -> np.ndarray:
+        """What was known of the other objects in ``frame``, or in the last frame before it."""
+        for earlier in self._history.until(frame.number):
+            if earlier.labels is not None and earlier.labels.shape == frame.size:
+                return earlier.labels
+        assert frame.size is not None
+        return np.zeros(frame.size, np.uint8)
+
+    def _check_mode(self, labels: np.ndarray, mode: str) -> None:
+        known = set(self._tracker.object_ids)
+        marked = set(np.unique(labels).tolist()) - {0}
+        if mode == "add" and marked & known:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {sorted(marked & known)} are tracked already; use new ids, or CORRECT",
+            )
+        if mode == "correct" and marked - known:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {sorted(marked - known)} are not tracked, only {sorted(known)}; "
+                "use ADD for new ids",
+            )

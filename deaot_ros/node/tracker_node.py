@@ -1,0 +1,374 @@
+"""The managed node: parameters, lifecycle, services; everything slow is the worker's."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool, Trigger
+
+from deaot_ros.errors import DeaotError, ImageError, MaskError
+from deaot_ros.msg import TrackerStatus
+from deaot_ros.node import parameters, qos
+from deaot_ros.node.camera import Camera
+from deaot_ros.node.diagnostics import DiagnosticsPublisher
+from deaot_ros.node.outputs import Outputs
+from deaot_ros.node.status import StatusPublisher
+from deaot_ros.node.worker import Worker
+from deaot_ros.srv import RemoveObject, SetTargets
+from deaot_ros.tracking import Tracker
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+WARM_UP_SIZE = (240, 320)
+"""Height and width of the throw-away frame at configure: loads kernels, takes little time."""
+
+FOLLOW_PERIOD = 0.5
+"""Seconds between looks at who publishes the camera."""
+
+STATUS_PERIOD = 1.0
+"""Seconds between status messages while nothing changes."""
+
+MODES = {
+    SetTargets.Request.ADD: "add",
+    SetTargets.Request.CORRECT: "correct",
+    SetTargets.Request.REPLACE: "replace",
+    SetTargets.Request.MERGE: "merge",
+}
+
+Transition = Callable[["TrackerNode", LifecycleState], None]
+
+
+def visible(transition: Transition) -> Callable[..., TransitionCallbackReturn]:
+    """Make a transition that raises fail with its reason in the log; rclpy would swallow it."""
+
+    def run(self: TrackerNode, state: LifecycleState) -> TransitionCallbackReturn:
+        name = transition.__name__.removeprefix("_")
+        try:
+            transition(self, state)
+        except DeaotError as error:
+            self.get_logger().error(f"{name} failed: {error}")
+        except Exception:
+            self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
+        else:
+            return SUCCESS
+        if name == "configure":
+            self._release()
+        return FAILURE
+
+    return run
+
+
+class TrackerNode(LifecycleNode):
+    """Tracks the objects of target masks through the images of a camera."""
+
+    def __init__(self, **options: object) -> None:
+        """Declare parameters.
+
+        Args:
+            options: of rclpy's node.
+        """
+        super().__init__("tracker", **options)
+        self._worker: Worker | None = None
+        self._outputs: Outputs | None = None
+        self._status: StatusPublisher | None = None
+        self._diagnostics: DiagnosticsPublisher | None = None
+        self._camera: Camera | None = None
+        self._while_active: list[Callable[[], object]] = []
+        self._while_configured: list[Callable[[], object]] = []
+        parameters.declare(self)
+        self._settings = parameters.Parameters()
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    @property
+    def autostart(self) -> bool:
+        """The parameter."""
+        return bool(self.get_parameter("autostart").value)
+
+    # Lifecycle
+
+    @visible
+    def _configure(self, _: LifecycleState) -> None:
+        self._settings = current = parameters.read(self)
+        tracker = Tracker.load(
+            current.variant,
+            current.weights_path,
+            current.device,
+            current.backend,
+            current.precision,
+            current.tracker_settings,
+        )
+        tracker.warm_up(*WARM_UP_SIZE)
+        self._status = StatusPublisher(self)
+        self._outputs = Outputs(self)
+        self._diagnostics = DiagnosticsPublisher(self, tracker.device)
+        self._worker = Worker(
+            tracker, self._outputs, lambda: self._settings, self.get_logger()
+        )
+        # Reentrant: a service waits for the worker, and must not hold up images meanwhile.
+        group = ReentrantCallbackGroup()
+        for kind, name, callback in (
+            (SetTargets, "~/set_targets", self._on_set_targets),
+            (RemoveObject, "~/remove_object", self._on_remove_object),
+            (Trigger, "~/reset", self._on_reset),
+            (SetBool, "~/enable", self._on_enable),
+            (Trigger, "~/build_engine", self._on_build_engine),
+        ):
+            service = self.create_service(kind, name, callback, callback_group=group)
+            self._while_configured.append(lambda s=service: self.destroy_service(s))
+        for period, tick in (
+            (STATUS_PERIOD, self._publish_status),
+            (current.diagnostic_period, self._publish_diagnostics),
+        ):
+            timer = self.create_timer(period, tick)
+            self._while_configured.append(lambda t=timer: self.destroy_timer(t))
+        self.get_logger().info(
+            f"{tracker.variant} on {tracker.device} by {tracker.backend} in {tracker.precision}, "
+            f"weights {tracker.weights}"
+        )
+        self._publish_status()
+
+    @visible
+    def _activate(self, _: LifecycleState) -> None:
+        worker = self._configured()
+        worker.start()
+        camera = Camera(self, self._settings, worker.put_frame)
+        self._camera = camera
+        targets = self.create_subscription(
+            Image, "target_mask", self._on_target_mask, qos.TARGET_MASK
+        )
+        follow = self.create_timer(FOLLOW_PERIOD, self._follow_camera)
+        self._while_active = [
+            camera.destroy,
+            lambda: self.destroy_subscription(targets),
+            lambda: self.destroy_timer(follow),
+            worker.stop,
+        ]
+        self.get_logger().info(f"tracking images of {camera.topic}")
+
+    @visible
+    def _deactivate(self, _: LifecycleState) -> None:
+        self._rest()
+        self._publish_status()
+
+    @visible
+    def _cleanup(self, _: LifecycleState) -> None:
+        self._release()
+
+    @visible
+    def _shutdown(self, _: LifecycleState) -> None:
+        self._release()
+
+    @visible
+    def _error(self, _: LifecycleState) -> None:
+        self._release()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        # The publishers must work before the worker does.
+        publishers = super().on_activate(state)
+        return self._activate(state) if publishers is SUCCESS else publishers
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._deactivate(state)
+        return super().on_deactivate(state) if result is SUCCESS else result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._error(state)
+
+    def close(self) -> None:
+        """Stop the worker; for the end of the process, whatever the state."""
+        self._rest()
+
+    def _rest(self) -> None:
+        """Undo activate; memory is kept."""
+        while self._while_active:
+            self._while_active.pop(0)()
+        self._camera = None
+
+    def _release(self) -> None:
+        """Undo configure, as far as it came."""
+        self._rest()
+        while self._while_configured:
+            self._while_configured.pop()()
+        for owner in (self._outputs, self._status, self._diagnostics):
+            if owner is not None:
+                owner.destroy()
+        self._outputs = self._status = self._diagnostics = self._worker = None
+
+    def _configured(self) -> Worker:
+        assert self._worker is not None, "the lifecycle configures first"
+        return self._worker
+
+    # Parameters
+
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        worker = self._worker
+        try:
+            wanted = parameters.changed(self._settings, changes, worker is not None)
+        except DeaotError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = wanted
+        if worker is not None:
+            states = wanted.state_settings
+            if not worker.call(lambda: worker.tracker.configure_states(states)):
+                worker.tracker.configure_states(states)
+        return SetParametersResult(successful=True)
+
+    # Target masks and services
+
+    def _on_target_mask(self, mask: Image) -> None:
+        worker = self._configured()
+        worker.call(lambda: self._apply(worker, mask, self._settings.mask_mode))
+
+    def _apply(self, worker: Worker, mask: Image, mode: str) -> tuple[bool, str]:
+        """Apply a mask in the worker's thread, and publish the verdict."""
+        assert self._status is not None
+        error: Exception | None = None
+        try:
+            message = worker.apply_mask(mask, mode)
+            self.get_logger().info(f"target mask accepted: {message}")
+        except (MaskError, ImageError) as refused:
+            error, message = refused, str(refused)
+            self.get_logger().warning(f"target mask refused: {message}")
+        self._status.judge(mask.header.stamp, error, message)
+        self._publish_status()
+        return error is None, message
+
+    async def _on_set_targets(
+        self, request: SetTargets.Request, response: SetTargets.Response
+    ) -> SetTargets.Response:
+        mode = MODES.get(request.mode)
+        if mode is None:
+            response.success = False
+            response.message = f"mode is {request.mode}; expected one of {sorted(MODES)}"
+            return response
+        worker = self._configured()
+        response.success, response.message = await self._in_worker(
+            lambda: self._apply(worker, request.mask, mode)
+        )
+        response.ids = list(worker.tracker.object_ids)
+        return response
+
+    async def _on_remove_object(
+        self, request: RemoveObject.Request, response: RemoveObject.Response
+    ) -> RemoveObject.Response:
+        worker = self._configured()
+
+        def remove() -> tuple[bool, str]:
+            try:
+                worker.tracker.remove(request.id)
+            except MaskError as error:
+                return False, str(error)
+            self._publish_status()
+            return True, f"tracking {list(worker.tracker.object_ids)}"
+
+        response.success, response.message = await self._in_worker(remove)
+        return response
+
+    async def _on_reset(
+        self, _: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        worker = self._configured()
+
+        def reset() -> tuple[bool, str]:
+            worker.reset()
+            self._publish_status()
+            return True, f"session {worker.tracker.session}"
+
+        response.success, response.message = await self._in_worker(reset)
+        return response
+
+    async def _on_enable(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        worker = self._configured()
+
+        def enable() -> tuple[bool, str]:
+            was, worker.enabled = worker.enabled, request.data
+            self._publish_status()
+            now = "tracking" if request.data else "paused, memory is kept"
+            return True, now if was != request.data else f"{now}, as before"
+
+        response.success, response.message = await self._in_worker(enable)
+        return response
+
+    def _on_build_engine(
+        self, _: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = False
+        response.message = (
+            f"the backend is {self._configured().tracker.backend}, which needs no engine; "
+            "this version has no backend that builds one"
+        )
+        return response
+
+    async def _in_worker(self, request: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
+        """Wait, without blocking the executor, until the worker has done ``request``."""
+        done: Future = Future(executor=self.executor)
+
+        def run() -> None:
+            try:
+                done.set_result(request())
+            except Exception:
+                fault = traceback.format_exc()
+                self.get_logger().error(fault)
+                done.set_result((False, f"failed: {fault.splitlines()[-1]}"))
+            if self.executor is not None:
+                self.executor.wake()
+
+        if not self._configured().call(run):
+            run()  # not active: no other thread has the tracker
+        answer: Awaitable[tuple[bool, str]] = done
+        return await answer
+
+    # Timers
+
+    def _follow_camera(self) -> None:
+        if self._camera is not None:
+            self._camera.follow()
+
+    def _publish_status(self) -> None:
+        if self._status is not None:
+            self._status.publish(self._worker, *self._state())
+
+    def _publish_diagnostics(self) -> None:
+        if self._diagnostics is None or self._worker is None or self._camera is None:
+            return
+        state, _ = self._state()
+        self._diagnostics.publish(
+            self._worker, self._camera, state, self._settings.image_timeout
+        )
+
+    def _state(self) -> tuple[int, str]:
+        """State of ``TrackerStatus``, and what a person should know of it."""
+        worker, camera = self._configured(), self._camera
+        if worker.fault:
+            return TrackerStatus.ERROR, worker.fault
+        if not worker.enabled:
+            return TrackerStatus.PAUSED, ""
+        if camera is None:
+            return TrackerStatus.NO_IMAGE, "not active"
+        if camera.last_received is None:
+            return TrackerStatus.NO_IMAGE, camera.trouble()
+        if camera.age > self._settings.image_timeout:
+            return (
+                TrackerStatus.NO_IMAGE,
+                f"no image on {camera.topic} for {camera.age:.1f} s; objects keep their state",
+            )
+        tracking = bool(worker.tracker.object_ids)
+        return (TrackerStatus.TRACKING if tracking else TrackerStatus.IDLE), ""

@@ -1,0 +1,222 @@
+"""The one thread that decodes, tracks and publishes."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import Image
+
+from deaot_ros.errors import DeaotError, ImageError
+from deaot_ros.node.frame_history import CameraFrame, FrameHistory
+from deaot_ros.node.mailbox import Mailbox
+from deaot_ros.node.outputs import Outputs
+from deaot_ros.node.parameters import Parameters
+from deaot_ros.node.statistics import Statistics
+from deaot_ros.node.targets import Targets
+from deaot_ros.node.timeline import Timeline
+from deaot_ros.tracking import Tracker, TrackResult
+
+_EARLY = 0.95
+"""Fraction of max_rate's period after which a frame counts as on time: cameras jitter."""
+
+_SHRUNK_PER_FRAME = 4
+"""Old frames brought to network size after each frame; a few, so that none waits for it."""
+
+
+class Worker:
+    """Owns the tracker while the node is active. All methods but the first few run in its thread.
+
+    ``put_frame``, ``call``, ``start`` and ``stop`` are for the executor's thread.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        outputs: Outputs,
+        parameters: Callable[[], Parameters],
+        logger: RcutilsLogger,
+    ) -> None:
+        """Prepare; ``start`` begins.
+
+        Args:
+            tracker: kept through stop and start.
+            outputs: where results go.
+            parameters: gives those in force.
+            logger: of the node.
+        """
+        self.tracker = tracker
+        self.statistics = Statistics()
+        self.enabled = True
+        self.fault = ""
+        self._outputs = outputs
+        self._parameters = parameters
+        self._logger = logger
+        self._history = FrameHistory(parameters().frame_history)
+        self._timeline = Timeline()
+        self._targets = Targets(tracker, self._history, self._timeline)
+        self._position = -1
+        self._last_start = 0.0
+        self._mailbox: Mailbox[CameraFrame] | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one, or ``max_rate``, left unprocessed."""
+        replaced = self._mailbox.replaced if self._mailbox else 0
+        return replaced + self.statistics.skipped
+
+    def start(self) -> None:
+        """Begin to work."""
+        self.statistics = Statistics()
+        self._mailbox = Mailbox()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._mailbox,), name="deaot_worker", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame or request at hand and stop; the tracker keeps its memory."""
+        if self._mailbox is not None and self._thread is not None:
+            self._mailbox.close()
+            self._thread.join()
+        self._mailbox = self._thread = None
+
+    def put_frame(self, frame: CameraFrame) -> None:
+        """Hand a camera frame over; it replaces one that still waits."""
+        self.statistics.received += 1
+        self._history.put(frame)
+        if self._mailbox is not None:
+            self._mailbox.put_frame(frame)
+
+    def call(self, request: Callable[[], None]) -> bool:
+        """Run ``request`` in the worker's thread, before the next frame. False: not running."""
+        if self._mailbox is None:
+            return False
+        self._mailbox.put_request(request)
+        return True
+
+    def apply_mask(self, mask: Image, mode: str) -> str:
+        """Apply a target mask to its frame and catch up with the camera.
+
+        Returns:
+            What was done, for people.
+
+        Raises:
+            MaskError, ImageError: nothing was changed.
+        """
+        parameters = self._parameters()
+        frame = self._targets.apply(mask, mode, parameters)
+        newest = self._history.newest()
+        behind = newest.stamp - frame.stamp if newest else 0.0
+        self._position = frame.number
+        ids = ", ".join(map(str, self.tracker.object_ids))
+        done = f"tracking {ids} from the image {behind:.2f} s ago"
+        if parameters.catch_up and self.enabled:
+            reached = self._targets.catch_up(frame, self._step)
+            if reached is not None:
+                self._publish(reached.frame, reached.image, reached.result)
+                done += f", caught up in {reached.steps} steps"
+        return done
+
+    def reset(self) -> None:
+        """Forget all objects; masks may still be drawn on the frames that are kept."""
+        self.tracker.reset()
+        self._history.forget_labels()
+
+    def _run(self, mailbox: Mailbox[CameraFrame]) -> None:
+        while (job := mailbox.take()) is not None:
+            try:
+                if isinstance(job, CameraFrame):
+                    self._process(job)
+                else:
+                    job()
+                self.fault = ""
+            except DeaotError as error:
+                self._report(str(error))
+            except Exception:  # whatever it is, the next frame may be fine
+                self._report(f"a frame failed: {traceback.format_exc()}")
+
+    def _process(self, frame: CameraFrame) -> None:
+        if not self.enabled or frame.number <= self._position or not self._in_time(frame):
+            return
+        started = time.perf_counter()
+        limit = self._parameters().max_rate
+        if limit and started - self._last_start < _EARLY / limit:
+            self.statistics.skipped += 1
+            return
+        self._last_start = started
+        try:
+            image = frame.pixels()
+        except ImageError:
+            self.statistics.undecodable += 1
+            raise
+        decoded = time.perf_counter()
+        result = self._step(frame, image)
+        tracked = time.perf_counter()
+        self._publish(frame, image, result)
+        published = time.perf_counter()
+        self.statistics.finish(
+            published - frame.received,
+            (started - frame.received, decoded - started, tracked - decoded, published - tracked),
+        )
+        self._shrink_history(frame)
+
+    def _step(self, frame: CameraFrame, image: np.ndarray) -> TrackResult:
+        self._timeline.advance(frame.stamp)
+        result = self.tracker.step(
+            image,
+            self._timeline.at(frame.stamp),
+            output_size=frame.size,
+            confidence=self._outputs.wants_confidence(self._parameters()),
+        )
+        frame.labels = result.labels
+        self._position = frame.number
+        return result
+
+    def _publish(self, frame: CameraFrame, image: np.ndarray, result: TrackResult) -> None:
+        shift = self._timeline.at(0.0)
+        self._outputs.publish(frame.header, image, result, shift, self._parameters())
+
+    def _shrink_history(self, frame: CameraFrame) -> None:
+        """Bring some older frames to network size; the newest may still be waited for."""
+        assert frame.size is not None
+        size = self.tracker.network_size(*frame.size)
+        large = (f for f in self._history.until(frame.number) if f.exceeds(size))
+        for old in islice(large, _SHRUNK_PER_FRAME):
+            try:
+                old.shrink(size)
+            except ImageError:
+                old.message = None  # it was reported when its turn came, or never had one
+
+    def _in_time(self, frame: CameraFrame) -> bool:
+        """Handle stamps that go back, as ``time_jump_policy`` says."""
+        if not self._timeline.jumped(frame.stamp):
+            return True
+        policy = self._parameters().time_jump_policy
+        if policy == "ignore":
+            self.statistics.skipped += 1
+            return False
+        if policy == "reset":
+            lost = len(self.tracker.object_ids)
+            self.reset()
+            self._history.clear()
+            self._timeline.restart()
+            self._logger.warning(
+                f"stamps went back to {frame.stamp:.3f}: forgot {lost} objects, session "
+                f"{self.tracker.session} begins; time_jump_policy continue would keep them"
+            )
+        else:
+            self._history.clear()
+            self._timeline.bridge(frame.stamp)
+            self._logger.warning(f"stamps went back to {frame.stamp:.3f}: tracking goes on")
+        return True
+
+    def _report(self, fault: str) -> None:
+        self.fault = fault
+        self._logger.error(fault, throttle_duration_sec=2.0)
