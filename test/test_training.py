@@ -254,7 +254,11 @@ def test_export_is_frozen_and_loads(tmp_path: Path) -> None:
     assert metadata["variant"] == "deaot-t" and metadata["licence"] == "BSD-3-Clause"
     clip = referenced_clip(3, 2, 65, 65)
     trained = trainer.averaged_network()
-    assert np.array_equal(track_clip(network, clip), track_clip(trained, clip))
+    agreement = (track_clip(network, clip) == track_clip(trained, clip)).mean()
+    assert agreement > 0.995, "half-precision storage must not show"
+    for name, value in trained.state_dict().items():
+        stored = network.state_dict()[name]
+        assert torch.allclose(stored, value, rtol=1e-3 if value.ndim > 1 else 0, atol=1e-6)
     assert all(m.frozen for m in trained.modules() if isinstance(m, BatchNorm))
     assert not any(m.frozen for m in trainer.network.modules() if isinstance(m, BatchNorm))
 
