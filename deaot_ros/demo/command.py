@@ -82,9 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _pace(arguments: argparse.Namespace, own: UsersClip | None) -> Pace:
-    """Measure the network, unless the user decides."""
-    from deaot_ros.demo.pace import LONG_SIDES, MIN_RATE, choose_pace, network_timer
+    """Measure the network, unless the user decides everything."""
+    from deaot_ros.demo.pace import LONG_SIDES, MIN_RATE, Pace, choose_pace, network_timer
 
+    if arguments.rate and arguments.max_long_side:
+        return Pace(arguments.max_long_side, arguments.rate)
     _tell("measuring what this machine can follow")
     size = own.mask.shape if own else _OWN_SIZE
     measure, device = network_timer(
@@ -95,11 +97,12 @@ def _pace(arguments: argparse.Namespace, own: UsersClip | None) -> Pace:
     else:
         sides = (max(size),) if device.startswith("cuda") else LONG_SIDES
     enough = arguments.rate or (own.fps if own else _OWN_RATE)
-    pace = choose_pace(measure, sides, max(size), arguments.rate or min(MIN_RATE, enough), enough)
+    least = arguments.rate or min(MIN_RATE, enough)
+    pace, step = choose_pace(measure, sides, max(size), least, enough)
     if arguments.rate:
         pace = replace(pace, rate=arguments.rate)
     _tell(
-        f"{1000 * pace.step:.0f} ms per frame on {device} with a network input of up to "
+        f"{1000 * step:.0f} ms per frame on {device} with a network input of up to "
         f"{pace.long_side} px: the camera runs at {pace.rate:.1f} Hz"
     )
     return pace

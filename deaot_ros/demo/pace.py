@@ -23,12 +23,10 @@ class Pace:
     Attributes:
         long_side: limit of the network input in pixels.
         rate: camera frames per second.
-        step: measured seconds per frame at that size.
     """
 
     long_side: int
     rate: float
-    step: float
 
 
 def choose_pace(
@@ -37,7 +35,7 @@ def choose_pace(
     image_long_side: int,
     least: float,
     enough: float,
-) -> Pace:
+) -> tuple[Pace, float]:
     """The largest network that keeps up with ``least``, else the smallest.
 
     Args:
@@ -45,14 +43,17 @@ def choose_pace(
         long_sides: limits to try, ascending.
         image_long_side: in pixels; larger networks make no sense.
         least, enough: camera rate in Hz that is wanted, and above which no machine is asked to go.
+
+    Returns:
+        What to ask for, and the seconds per frame that were measured for it.
     """
-    best: Pace | None = None
+    best: tuple[Pace, float] | None = None
     for side in long_sides:
         step = seconds_per_frame(side)
         rate = min(enough, _SHARE / step)
         if best is not None and rate < least:
             break
-        best = Pace(side, rate, step)
+        best = Pace(side, rate), step
         if side >= image_long_side:
             break
     assert best is not None, "there is at least one size to try"

@@ -42,6 +42,14 @@ def demo(output: Path, weights: Path, *arguments: object) -> list[str]:
     return list(map(str, command))
 
 
+def small_clip(folder: Path, frames: int) -> Path:
+    clip = folder / "clip"
+    clip.mkdir()
+    for number in range(frames):
+        cv2.imwrite(str(clip / f"{number}.png"), np.full((60, 80, 3), number % 256, np.uint8))
+    return clip
+
+
 def left_over(folder: Path) -> list[str]:
     """Command lines of processes that still work in ``folder``, as the demo's children do."""
     found = []
@@ -95,25 +103,24 @@ def test_clip_of_the_package(weights: Path, tmp_path: Path) -> None:
 
 
 def test_interrupt_ends_all_processes(weights: Path, tmp_path: Path) -> None:
-    arguments = demo(tmp_path, weights, "--frames", 400)
+    clip, output = small_clip(tmp_path, 400), tmp_path / "out"
+    write_mask(tmp_path / "mask.png", np.tri(60, 80, 10, np.uint8))
+    arguments = demo(output, weights, clip, "--mask", tmp_path / "mask.png")
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
         assert process.stdout is not None
         for line in process.stdout:
             if "the clip runs" in line:
-                assert len(left_over(tmp_path)) == 2
+                assert len(left_over(output)) == 2
                 os.kill(process.pid, signal.SIGINT)
         guard.cancel()
     assert process.returncode == 130
-    assert left_over(tmp_path) == []
+    assert left_over(output) == []
 
 
 def test_refused_mask(weights: Path, tmp_path: Path) -> None:
-    clip, output = tmp_path / "clip", tmp_path / "out"
-    clip.mkdir()
-    for number in range(3):
-        cv2.imwrite(str(clip / f"{number}.png"), np.full((60, 80, 3), 40 * number, np.uint8))
+    clip, output = small_clip(tmp_path, 3), tmp_path / "out"
     write_mask(tmp_path / "mask.png", np.ones((50, 80), np.uint8))
     arguments = demo(output, weights, clip, "--mask", tmp_path / "mask.png")
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
