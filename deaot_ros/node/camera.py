@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -16,6 +15,11 @@ from deaot_ros.node import qos
 from deaot_ros.node.frame_history import CameraFrame, CameraMessage
 from deaot_ros.node.parameters import Parameters
 from deaot_ros.node.timeline import seconds
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 SHM_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's default shared-memory segment; larger best-effort images get lost."""

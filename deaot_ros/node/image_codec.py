@@ -86,7 +86,15 @@ def decode_image(message: Image) -> np.ndarray:
         raise ImageError(f"image {error}") from None
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
-    return pixels if layout.to_rgb is None else cv2.cvtColor(pixels, layout.to_rgb)
+    if layout.to_rgb is None:
+        return pixels
+    try:
+        return cv2.cvtColor(pixels, layout.to_rgb)
+    except cv2.error as error:  # 4:2:2 of an odd width, a Bayer pattern of one pixel
+        raise ImageError(
+            f"image of {message.width}x{message.height} cannot be {message.encoding}: {error.err}; "
+            "expected the even sides that this encoding has"
+        ) from None
 
 
 def decode_compressed(message: CompressedImage) -> np.ndarray:
@@ -96,7 +104,10 @@ def decode_compressed(message: CompressedImage) -> np.ndarray:
         ImageError: the data are no image.
     """
     data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # OpenCV refuses absurd sizes by an exception
+        image = None
     if image is None:
         raise ImageError(
             f"compressed image of format '{message.format}' and {data.size} bytes cannot be "

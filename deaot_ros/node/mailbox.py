@@ -38,18 +38,18 @@ class Mailbox(Generic[Frame]):
             self._changed.notify()
 
     def close(self) -> None:
-        """Make every ``take`` return None, from now on."""
+        """Make ``take`` return None once no request is left: somebody waits for their answers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def take(self) -> Frame | Request | None:
-        """Wait for the next request or frame; None when closed."""
+        """Wait for the next request, else frame; None when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._requests or self._frame)
-            if self._closed:
-                return None
             if self._requests:
                 return self._requests.popleft()
+            if self._closed:
+                return None
             frame, self._frame = self._frame, None
             return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -33,7 +34,7 @@ def main(args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except rclpy.exceptions.InvalidParameterTypeException as error:
+    except ParameterException as error:
         print(f"tracker: {error}", file=sys.stderr)
         return FAILED
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -274,7 +274,12 @@ FIELDS: dict[str, str] = {rule.name: name for name, rule in RULES.items()}
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter with its default, description and rule."""
+    """Declare every parameter with its default, description and rule.
+
+    Raises:
+        rclpy.exceptions.ParameterException: a value that was given has another type, or is out of
+            range.
+    """
     defaults = Parameters()
     for name, rule in RULES.items():
         fixed = "fixed while configured" if rule.read_only else ""
@@ -283,6 +288,11 @@ def declare(node: Node) -> None:
             additional_constraints="; ".join(filter(None, (rule.range, fixed))),
         )
         default = getattr(defaults, name)
+        if rule.high < math.inf:
+            whole = isinstance(default, int)
+            kind, number = (IntegerRange, int) if whole else (FloatingPointRange, float)
+            limits = kind(from_value=number(rule.low), to_value=number(rule.high))
+            setattr(descriptor, "integer_range" if whole else "floating_point_range", [limits])
         value = list(default) if isinstance(default, tuple) else default
         node.declare_parameter(rule.name, value, descriptor)
 

@@ -69,6 +69,7 @@ class Targets:
         stamp = self._timeline.at(frame.stamp)
         if mode == "replace":
             result = tracker.start(pixels, labels, stamp, output_size=frame.size)
+            self._history.forget_labels()
         else:
             result = tracker.annotate(
                 labels, image=pixels, labels=self._known_labels(frame), stamp=stamp

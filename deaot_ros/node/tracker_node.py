@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
+from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -60,6 +62,8 @@ def visible(transition: Transition) -> Callable[..., TransitionCallbackReturn]:
             return SUCCESS
         if name == "configure":
             self._release()
+        elif name == "activate":
+            self._rest()
         return FAILURE
 
     return run
@@ -126,7 +130,7 @@ class TrackerNode(LifecycleNode):
             (STATUS_PERIOD, self._publish_status),
             (current.diagnostic_period, self._publish_diagnostics),
         ):
-            timer = self.create_timer(period, tick)
+            timer = self._create_timer(period, tick)
             self._while_configured.append(lambda t=timer: self.destroy_timer(t))
         self.get_logger().info(
             f"{tracker.variant} on {tracker.device} by {tracker.backend} in {tracker.precision}, "
@@ -137,19 +141,16 @@ class TrackerNode(LifecycleNode):
     @visible
     def _activate(self, _: LifecycleState) -> None:
         worker = self._configured()
-        worker.start()
-        camera = Camera(self, self._settings, worker.put_frame)
-        self._camera = camera
+        self._camera = camera = Camera(self, self._settings, worker.put_frame)
+        self._while_active.append(camera.destroy)
         targets = self.create_subscription(
             Image, "target_mask", self._on_target_mask, qos.TARGET_MASK
         )
-        follow = self.create_timer(FOLLOW_PERIOD, self._follow_camera)
-        self._while_active = [
-            camera.destroy,
-            lambda: self.destroy_subscription(targets),
-            lambda: self.destroy_timer(follow),
-            worker.stop,
-        ]
+        self._while_active.append(lambda: self.destroy_subscription(targets))
+        follow = self._create_timer(FOLLOW_PERIOD, self._follow_camera)
+        self._while_active.append(lambda: self.destroy_timer(follow))
+        worker.start()
+        self._while_active.append(worker.stop)
         self.get_logger().info(f"tracking images of {camera.topic}")
 
     @visible
@@ -337,6 +338,10 @@ class TrackerNode(LifecycleNode):
         return await answer
 
     # Timers
+
+    def _create_timer(self, period: float, tick: Callable[[], None]) -> Timer:
+        """A timer that also runs while simulated time stands still."""
+        return self.create_timer(period, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _follow_camera(self) -> None:
         if self._camera is not None:

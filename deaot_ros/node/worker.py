@@ -25,8 +25,9 @@ from deaot_ros.tracking import Tracker, TrackResult
 _EARLY = 0.95
 """Fraction of max_rate's period after which a frame counts as on time: cameras jitter."""
 
-_SHRUNK_PER_FRAME = 4
-"""Old frames brought to network size after each frame; a few, so that none waits for it."""
+_SHRUNK_PER_FRAME = 30
+"""Old frames brought to network size after each frame, at about 1 ms: a camera at 30 Hz may be
+that far ahead of a slow network, and a fast one has one at a time."""
 
 
 class Worker:
@@ -81,7 +82,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the frame or request at hand and stop; the tracker keeps its memory."""
+        """Finish the frame at hand and all requests, and stop; the tracker keeps its memory."""
         if self._mailbox is not None and self._thread is not None:
             self._mailbox.close()
             self._thread.join()

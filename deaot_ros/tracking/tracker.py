@@ -114,9 +114,10 @@ class Tracker:
 
     @property
     def memory_usage(self) -> MemoryUsage:
-        if self._engine is None:
+        engine = self._engine  # once: another thread may ask while this one resets
+        if engine is None:
             return MemoryUsage(0, self.settings.memory.slots, 0)
-        return self._engine.usage
+        return engine.usage
 
     def configure_states(self, states: StateSettings) -> None:
         """Change the thresholds from the next frame on."""
