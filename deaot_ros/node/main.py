@@ -9,6 +9,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from deaot_ros.node import parameters
 from deaot_ros.node.tracker_node import TrackerNode
 
 STARTED, FAILED = 0, 1
@@ -29,7 +30,7 @@ def main(args: list[str] | None = None) -> int:
         node = TrackerNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        if node.autostart and not _start(node):
+        if parameters.read(node).autostart and not _start(node):
             return FAILED
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

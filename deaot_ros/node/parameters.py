@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ class ParameterError(DeaotError, ValueError):
     """A parameter that the node cannot work with."""
 
 
+KIND_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list of texts",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a parameter may be.
@@ -29,6 +39,7 @@ class Rule:
     Attributes:
         name: as ROS knows it.
         description: for people, with the unit.
+        kind: bool, int, float, str or tuple (of str).
         choices: the only values; empty: any.
         low, high: bounds of a number, inclusive.
         read_only: fixed while the node is configured.
@@ -36,18 +47,31 @@ class Rule:
 
     name: str
     description: str
+    kind: type
     choices: tuple[str, ...] = ()
     low: float = -math.inf
     high: float = math.inf
     read_only: bool = False
 
-    def violated_by(self, value: Any) -> str | None:
-        """What is wrong with ``value``: name, value and rule. None: nothing."""
+    def accept(self, value: Any) -> Any:
+        """Return ``value`` as what the parameter is; whole numbers do for float.
+
+        Raises:
+            ParameterError: name, value and rule.
+        """
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if self.kind is tuple and isinstance(value, list):
+            value = tuple(value)
+        if type(value) is not self.kind:
+            raise ParameterError(f"{self.name} is {value!r}; expected {KIND_WORDS[self.kind]}")
         if self.choices and value not in self.choices:
-            return f"{self.name} is '{value}'; expected one of {', '.join(self.choices)}"
-        if isinstance(value, (int, float)) and not self.low <= value <= self.high:
-            return f"{self.name} is {value}; expected {self.range}"
-        return None
+            raise ParameterError(
+                f"{self.name} is '{value}'; expected one of {', '.join(self.choices)}"
+            )
+        if self.kind in (int, float) and not self.low <= value <= self.high:
+            raise ParameterError(f"{self.name} is {value}; expected {self.range}")
+        return value
 
     @property
     def range(self) -> str:
@@ -60,7 +84,8 @@ class Rule:
 
 
 def _p(default: Any, name: str, description: str, *choices: str, **rule: Any) -> Any:
-    return field(default=default, metadata={"rule": Rule(name, description, choices, **rule)})
+    metadata = {"rule": Rule(name, description, type(default), choices, **rule)}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -181,15 +206,18 @@ class Parameters:
         read_only=True,
     )
 
-    def check(self) -> None:
-        """Check every rule, and those between parameters.
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Parameters:
+        """Make parameters of values by field name.
 
         Raises:
-            ParameterError: the first that is violated.
+            ParameterError: the first rule that is violated, of one parameter or between several.
         """
-        for name, rule in RULES.items():
-            if wrong := rule.violated_by(getattr(self, name)):
-                raise ParameterError(wrong)
+        parameters = cls(**{name: rule.accept(values[name]) for name, rule in RULES.items()})
+        parameters._check_together()
+        return parameters
+
+    def _check_together(self) -> None:
         if bool(self.network_height) != bool(self.network_width):
             raise ParameterError(
                 f"network_height is {self.network_height} and network_width "
@@ -286,6 +314,7 @@ def declare(node: Node) -> None:
         descriptor = ParameterDescriptor(
             description=rule.description,
             additional_constraints="; ".join(filter(None, (rule.range, fixed))),
+            dynamic_typing=True,  # types are checked here, with the parameter's name in the answer
         )
         default = getattr(defaults, name)
         if rule.high < math.inf:
@@ -304,9 +333,7 @@ def read(node: Node) -> Parameters:
         ParameterError: one violates its rule.
     """
     values = {name: node.get_parameter(rule.name).value for name, rule in RULES.items()}
-    parameters = Parameters(**values)
-    parameters.check()
-    return parameters
+    return Parameters.checked(values)
 
 
 def changed(current: Parameters, changes: list[Parameter], configured: bool) -> Parameters:
@@ -320,12 +347,10 @@ def changed(current: Parameters, changes: list[Parameter], configured: bool) -> 
         name = FIELDS.get(change.name)
         if name is None:
             continue
-        if configured and RULES[name].read_only and change.value != values[name]:
+        if configured and RULES[name].read_only and change.value != getattr(current, name):
             raise ParameterError(
                 f"{change.name} is fixed while the node is configured; clean up, set it, and "
                 "configure again"
             )
         values[name] = change.value
-    parameters = Parameters(**values)
-    parameters.check()
-    return parameters
+    return Parameters.checked(values)

@@ -90,11 +90,6 @@ class TrackerNode(LifecycleNode):
         self._settings = parameters.Parameters()
         self.add_on_set_parameters_callback(self._on_parameters)
 
-    @property
-    def autostart(self) -> bool:
-        """The parameter."""
-        return bool(self.get_parameter("autostart").value)
-
     # Lifecycle
 
     @visible
