@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import rclpy
@@ -39,10 +40,13 @@ def main(args: list[str] | None = None) -> int:
         print(f"tracker: {error}", file=sys.stderr)
         return FAILED
     finally:
+        # ros2 launch passes on the Ctrl-C that the terminal has sent already.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # shutdown has put the first handler back
     return STARTED
 
 
