@@ -8,16 +8,15 @@ from pathlib import Path
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
-    ExecuteProcess,
     LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
 )
-from launch.conditions import IfCondition, UnlessCondition
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from launch_ros.substitutions import FindPackageShare
 
 OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
@@ -27,11 +26,17 @@ TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
 SWITCH_PARAMETERS = ("autostart", "use_sim_time")
 """Node parameters that have an argument of the same name."""
 
+NOT_HERE = {
+    "operator": "this version has no operator's page; leave it out and send the first mask to the "
+    "topic target_mask or to the service ~/set_targets",
+    "build_only": "this version runs the network by torch, which has no engine; leave it out",
+}
+"""Arguments that are refused, and why."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments first, then what they start."""
     share = FindPackageShare("deaot_ros")
-    build_only = LaunchConfiguration("build_only")
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -102,16 +107,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "build_only",
                 default_value="false",
-                description="build the engine of variant, then end",
+                description="build an engine and end (not part of this version: refused)",
             ),
-            OpaqueFunction(
-                function=refuse_operator, condition=IfCondition(LaunchConfiguration("operator"))
-            ),
+            OpaqueFunction(function=refuse_what_is_not_here),
             OpaqueFunction(
                 function=use_profile, condition=IfCondition(LaunchConfiguration("use_fastdds_shm"))
             ),
-            OpaqueFunction(function=build_engine, condition=IfCondition(build_only)),
-            OpaqueFunction(function=start_tracker, condition=UnlessCondition(build_only)),
+            OpaqueFunction(function=start_tracker),
             Node(
                 package="rviz2",
                 executable="rviz2",
@@ -131,12 +133,11 @@ def value(context: LaunchContext, name: str) -> str:
     return LaunchConfiguration(name).perform(context)
 
 
-def refuse_operator(context: LaunchContext) -> None:
-    """Say that there is no page, rather than start without it."""
-    raise RuntimeError(
-        "operator:=true, but this version has no operator's page; leave it out and send the first "
-        "mask to the topic target_mask or to the service ~/set_targets"
-    )
+def refuse_what_is_not_here(context: LaunchContext) -> None:
+    """Say so, rather than start without it."""
+    for name, reason in NOT_HERE.items():
+        if IfCondition(LaunchConfiguration(name)).evaluate(context):
+            raise RuntimeError(f"{name}:=true, but {reason}")
 
 
 def use_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -180,15 +181,3 @@ def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             emulate_tty=True,
         )
     ]
-
-
-def build_engine(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The command that builds the engine."""
-    options = [
-        part
-        for name in ("variant", "weights", "device")
-        if value(context, name)
-        for part in (f"--{name}", value(context, name))
-    ]
-    command = [ExecutableInPackage("deaot", "deaot_ros"), "build-engine", *options]
-    return [ExecuteProcess(cmd=command, output="screen")]
