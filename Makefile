@@ -15,7 +15,7 @@ file_list := $(BUILD)/installed_files.txt
 
 # DDS tests stay on this host, in shared memory that holds whole images. Fast DDS changed its name.
 profile_variable := $(if $(filter jazzy,$(ROS)),FASTRTPS,FASTDDS)_DEFAULT_PROFILES_FILE
-test_environment := ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+test_environment := OMP_WAIT_POLICY=passive ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   $(profile_variable)=$(CURDIR)/config/fastdds_shm.xml
 
 .PHONY: setup demo test lint clean FORCE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = _overview().parse_args(given[:1]).command
     command = COMMANDS[name]
+    # Threads of torch that wait by spinning fight with every other program for the cores; on a busy
+    # machine that made frames ten times as slow. To be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     program = f"deaot {name}"
     try:
