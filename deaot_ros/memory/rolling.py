@@ -44,10 +44,11 @@ class RollingMemory:
     @property
     def usage(self) -> MemoryUsage:
         """Slots and bytes."""
-        used, size = len(self._slots), self._bank.bytes if self._bank else 0
-        size += sum(t.numel() * t.element_size() for entry in self._short_term for t in entry)
-        capacity = self._bank.capacity if self._bank else self._capacity
-        return MemoryUsage(used, capacity, size)
+        bank, used = self._bank, len(self._slots)
+        size = sum(t.numel() * t.element_size() for entry in self._short_term for t in entry)
+        if bank is None:
+            return MemoryUsage(used, self._capacity, size)
+        return MemoryUsage(used, bank.capacity, size + bank.bytes)
 
     @property
     def short_term(self) -> Sequence[LayerMemory]:
