@@ -1,4 +1,4 @@
-"""ROS images to arrays and back, without cv_bridge and without needless copies.
+"""ROS images to arrays and back, without needless copies.
 
 Honours ``step`` padding and byte order; refuses data that do not fit their description with one
 clear message.
@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.node.cv_bridge_codec import decode_by_cv_bridge
 
 
 class Layout(NamedTuple):
@@ -70,10 +71,13 @@ def decode_image(message: Image) -> np.ndarray:
     """
     layout = COLOUR_LAYOUTS.get(message.encoding)
     if layout is None:
-        raise ImageError(
-            f"image encoding '{message.encoding}' is not supported; "
-            f"expected one of {', '.join(COLOUR_LAYOUTS)}"
-        )
+        try:
+            return decode_by_cv_bridge(message)
+        except ImageError as error:
+            raise ImageError(
+                f"image encoding '{message.encoding}' is not supported; expected one of "
+                f"{', '.join(COLOUR_LAYOUTS)}. {error}"
+            ) from None
     planar = message.encoding in PLANAR
     if planar and (message.height % 2 or message.width % 2):
         raise ImageError(
