@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,16 @@ def test_optimiser_groups_and_exemptions() -> None:
     for name, parameter in trainer.network.named_parameters():
         exempt = parameter.ndim == 1 or name.startswith("decoder.conv_out")
         assert decay[name] == (0.0 if exempt else TINY.decay, name.startswith("encoder."))
+
+
+def test_relative_term_is_held_at_zero_then_learns() -> None:
+    trainer = Trainer(replace(TINY, relative_from=0.4))
+    held = trainer.network.LSTT.layers[0].short_term_attn.relative_emb_k
+    sizes = []
+    for _ in range(4):
+        trainer.train_step()
+        sizes.append(float(held.weight.detach().abs().max()))
+    assert sizes[:3] == [0, 0, 0] and sizes[3] > 0
 
 
 def test_average_follows_the_weights() -> None:

@@ -39,6 +39,11 @@ def is_self_fed(step: int, settings: TrainSettings) -> bool:
     return step >= settings.self_fed_from * settings.steps
 
 
+def has_relative_term(step: int, settings: TrainSettings) -> bool:
+    """Whether the short-term attention may prefer places, not only looks, at this step."""
+    return step >= settings.relative_from * settings.steps
+
+
 def average_decay(step: int, settings: TrainSettings) -> float:
     """Decay of the exponential moving average of the weights."""
     return min(1 - 1 / max(2.0, 0.1 * settings.steps), (1 + step) / (10 + step))

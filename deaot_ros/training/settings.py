@@ -25,6 +25,9 @@ class TrainSettings:
         decay: weight decay.
         warm_up: fraction of the steps.
         self_fed_from: fraction of the steps after which memory gets predicted masks.
+        relative_from: fraction of the steps before which the relative term of the short-term
+            attention is held at zero (ours): else a network learns to leave masks where they are
+            long before it learns to compare pictures.
         hard_pixels: smallest fraction of pixels in the cross-entropy, reached half-way.
         auxiliary_until: fraction of the steps over which the reference's own loss fades out.
         clip_norm: largest gradient norm.
@@ -46,6 +49,7 @@ class TrainSettings:
     decay: float = 0.03
     warm_up: float = 0.05
     self_fed_from: float = 0.5
+    relative_from: float = 0.0
     hard_pixels: float = 0.15
     auxiliary_until: float = 0.1
     clip_norm: float = 5.0

@@ -22,7 +22,13 @@ from .calibrate import calibrate_batch_norm
 from .clip_step import Batch, clip_loss, make_batch, normalise
 from .initial import initialise
 from .optimiser import build_optimiser, set_rates
-from .schedule import auxiliary_weight, average_decay, hard_pixel_fraction, is_self_fed
+from .schedule import (
+    auxiliary_weight,
+    average_decay,
+    hard_pixel_fraction,
+    has_relative_term,
+    is_self_fed,
+)
 from .settings import TrainSettings
 from .state_file import read_state, write_state
 
@@ -91,6 +97,7 @@ class Trainer:
         self_fed = is_self_fed(step, settings)
         # Hard predicted masks carry no gradient worth having into the ID bank (SPEC 12).
         self.network.patch_wise_id_bank.requires_grad_(not self_fed)
+        self._hold_relative_term(not has_relative_term(step, settings))
         loss = clip_loss(
             self.network,
             self._batch(step),
@@ -150,6 +157,14 @@ class Trainer:
             if parameter.ndim > 1:
                 parameter.data = parameter.data.half()
         save_weights(network, path, {"variant": self.settings.variant, **metadata})
+
+    def _hold_relative_term(self, held: bool) -> None:
+        """Keep the relative terms at zero and out of the optimiser's reach, or let them learn."""
+        for name, parameter in self.network.named_parameters():
+            if ".relative_emb_k." in name:
+                parameter.requires_grad_(not held)
+                if held:
+                    parameter.data.zero_()
 
     def _scenes(self) -> SceneSettings:
         s = self.settings
