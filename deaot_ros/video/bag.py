@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from deaot_ros.video.frame import DEFAULT_FPS, Frame, VideoError
 from deaot_ros.video.ros_image import decode_compressed, decode_image
@@ -53,20 +54,19 @@ class BagSource:
 
     def __iter__(self) -> Iterator[Frame]:
         with self._open() as reader:
-            last = float("-inf")
-            messages = reader.messages(self._connections(reader))
-            for number, (connection, time, data) in enumerate(messages):
-                try:
-                    message = reader.deserialize(data, connection.msgtype)
+            last, number = float("-inf"), 0
+            try:
+                for connection, time, data in reader.messages(self._connections(reader)):
+                    message: Any = reader.deserialize(data, connection.msgtype)
                     image = _DECODERS[connection.msgtype](message)
-                except (ValueError, AnyReaderError) as error:
-                    raise VideoError(
-                        f"image {number} on {self._topic} in {self._path} cannot be read: {error}"
-                    ) from None
-                stamp = message.header.stamp  # type: ignore[attr-defined]
-                seconds = stamp.sec + stamp.nanosec / 1e9 or time / 1e9
-                last = max(last, seconds)
-                yield Frame(image, f"{number:05d}", last)
+                    stamp = message.header.stamp
+                    last = max(last, stamp.sec + stamp.nanosec / 1e9 or time / 1e9)
+                    yield Frame(image, f"{number:05d}", last)
+                    number += 1
+            except Exception as error:  # rosbags raises whatever its storage layers do
+                raise VideoError(
+                    f"image {number} on {self._topic} in {self._path} cannot be read: {error}"
+                ) from None
 
     def _connections(self, reader: AnyReader) -> list[Connection]:
         return [c for c in reader.connections if c.topic == self._topic and c.msgtype in _DECODERS]
@@ -85,7 +85,7 @@ class BagSource:
             store = get_typestore(Stores.ROS2_HUMBLE)
             reader = AnyReader([self._path], default_typestore=store)
             reader.open()
-        except Exception as error:  # rosbags raises whatever its storage layers do
+        except Exception as error:  # likewise
             raise VideoError(f"cannot read bag {self._path}: {error}") from None
         try:
             yield reader
