@@ -12,7 +12,7 @@ from deaot_ros.video.frame import DEFAULT_FPS, Frame, VideoError
 from deaot_ros.video.ros_image import decode_compressed, decode_image
 
 try:
-    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
     from rosbags.typesys import Stores, get_typestore
 except ImportError as error:
@@ -83,11 +83,9 @@ class BagSource:
         try:
             # Bags of Humble carry no definitions; those of sensor_msgs are the same ever since.
             store = get_typestore(Stores.ROS2_HUMBLE)
-            reader = AnyReader([self._path], default_typestore=store)
-            reader.open()
+            with AnyReader([self._path], default_typestore=store) as reader:
+                yield reader
+        except VideoError:
+            raise
         except Exception as error:  # likewise
             raise VideoError(f"cannot read bag {self._path}: {error}") from None
-        try:
-            yield reader
-        finally:
-            reader.close()
