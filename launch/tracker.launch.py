@@ -113,7 +113,7 @@ def generate_launch_description() -> LaunchDescription:
             OpaqueFunction(
                 function=use_profile, condition=IfCondition(LaunchConfiguration("use_fastdds_shm"))
             ),
-            OpaqueFunction(function=start_tracker),
+            # Before the tracker: where rviz2 is not installed nothing is left running.
             Node(
                 package="rviz2",
                 executable="rviz2",
@@ -124,6 +124,7 @@ def generate_launch_description() -> LaunchDescription:
                 ],
                 condition=IfCondition(LaunchConfiguration("use_rviz")),
             ),
+            OpaqueFunction(function=start_tracker),
         ]
     )
 
