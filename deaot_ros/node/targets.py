@@ -91,7 +91,7 @@ class Targets:
             step: tracks to one frame with its image.
 
         Returns:
-            The newest frame at that moment; None: ``frame`` is the newest.
+            The newest frame when its step began; None: ``frame`` is the newest.
         """
         reached: CaughtUp | None = None
         duration, steps = 0.0, 0
@@ -105,12 +105,15 @@ class Targets:
                 image = frame.pixels()
             except ImageError:
                 continue  # broken frames are reported where they come in
+            newest = frame is waiting[-1]
             result = step(frame, image)
             # The first step may be slow (a new size, a new group): trust the shortest.
             elapsed = time.perf_counter() - started
             duration = min(duration, elapsed) if duration else elapsed
             steps += 1
             reached = CaughtUp(frame, image, result, steps)
+            if newest:  # what came meanwhile is what a network this slow is always behind
+                break
         return reached
 
     def _known_labels(self, frame: CameraFrame) -> np.ndarray:
