@@ -38,8 +38,15 @@ from deaot_ros.training.state_file import read_state, write_state
 from deaot_ros.training.validate import region_similarity, track_clip
 
 TINY = TrainSettings(
-    steps=6, size=65, batch=2, frames=3, self_fed_from=0.5, warm_up=0.2, seed=4,
-    calibration=2, calibration_size=65,
+    steps=6,
+    size=65,
+    batch=2,
+    frames=3,
+    self_fed_from=0.5,
+    warm_up=0.2,
+    seed=4,
+    calibration=2,
+    calibration_size=65,
 )
 
 
@@ -152,6 +159,12 @@ def test_relative_term_is_held_at_zero_then_learns() -> None:
     assert sizes[:3] == [0, 0, 0] and sizes[3] > 0
 
 
+def test_every_second_step_may_use_larger_frames() -> None:
+    trainer = Trainer(replace(TINY, batch=5, alternate_size=97))
+    assert trainer._batch(0).images.shape[1:] == (5, 3, 65, 65)
+    assert trainer._batch(1).images.shape[1:] == (2, 3, 97, 97)
+
+
 def test_average_follows_the_weights() -> None:
     module = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(module.weight, 0.0)
@@ -190,9 +203,7 @@ def test_rollout_frames_carry_no_gradient_but_count() -> None:
     trainer.network.train()
     with_rollout = clip_loss(trainer.network, batch, 2, 1.0, True, 0.0)
     with_rollout.backward()
-    assert all(
-        p.grad is not None for n, p in trainer.network.named_parameters() if "LSTT" in n
-    )
+    assert all(p.grad is not None for n, p in trainer.network.named_parameters() if "LSTT" in n)
     without = clip_loss(trainer.network, batch, 0, 1.0, True, 0.0)
     assert with_rollout.item() != pytest.approx(without.item(), rel=1e-4)
 
@@ -249,6 +260,8 @@ def test_bad_states_are_refused_with_a_remedy(tmp_path: Path) -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="16 k \\+ 1"):
         TrainSettings(size=128)
+    with pytest.raises(ValueError, match="16 k \\+ 1"):
+        TrainSettings(alternate_size=200)
     with pytest.raises(ValueError, match="at least 2"):
         TrainSettings(frames=1)
     with pytest.raises(VariantError):
@@ -302,9 +315,25 @@ def test_command_trains_writes_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    arguments = ["train", "--out", str(tmp_path), "--steps", "2", "--size", "65", "--batch", "1",
-                 "--frames", "2", "--threads", "1", "--calibration", "1",
-                 "--calibration-size", "65"]
+    arguments = [
+        "train",
+        "--out",
+        str(tmp_path),
+        "--steps",
+        "2",
+        "--size",
+        "65",
+        "--batch",
+        "1",
+        "--frames",
+        "2",
+        "--threads",
+        "1",
+        "--calibration",
+        "1",
+        "--calibration-size",
+        "65",
+    ]
     monkeypatch.setattr("sys.argv", arguments)
     assert main() == 0
     load_checkpoint(build_network("deaot-t"), tmp_path / "deaot-t.safetensors")

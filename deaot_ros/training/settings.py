@@ -15,6 +15,8 @@ class TrainSettings:
         variant: network to train.
         steps: length of the stage.
         size: side of the square frames, px, 16 k + 1.
+        alternate_size: side of the frames of every second step, with fewer clips for the same
+            number of pixels; 0: `size` always (ours).
         batch: clips per step.
         frames: supervised frames per clip, the reference included.
         rollout: frames predicted between the reference and the supervised ones without
@@ -40,6 +42,7 @@ class TrainSettings:
     variant: str = "deaot-t"
     steps: int = 2000
     size: int = 129
+    alternate_size: int = 0
     batch: int = 4
     frames: int = 3
     rollout: int = 0
@@ -63,8 +66,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can be trained with (ValueError)."""
-        if self.size % 16 != 1 or self.size < 65:
-            raise ValueError(f"size {self.size}: expected 16 k + 1, at least 65 (for example 129)")
+        for size in (self.size, self.alternate_size or self.size):
+            if size % 16 != 1 or size < 65:
+                raise ValueError(f"size {size}: expected 16 k + 1, at least 65 (for example 129)")
         if self.frames < 2 or self.rollout < 0 or self.batch < 1 or self.steps < 1:
             raise ValueError(
                 f"frames {self.frames}, rollout {self.rollout}, batch {self.batch}, "

@@ -177,10 +177,13 @@ class Trainer:
 
     def _batch(self, step: int) -> Batch:
         s = self.settings
-        frames = s.frames + s.rollout
+        frames, size = s.frames + s.rollout, s.size
+        if s.alternate_size and step % 2:
+            size = s.alternate_size
+        count = max(1, round(s.batch * (s.size / size) ** 2))
         clips = [
-            referenced_clip((s.seed, step * s.batch + i), frames, s.size, s.size, self._scenes())
-            for i in range(s.batch)
+            referenced_clip((s.seed, step * s.batch + i), frames, size, size, self._scenes())
+            for i in range(count)
         ]
         return make_batch(clips, np.random.default_rng((s.seed, step, 1)))
 
