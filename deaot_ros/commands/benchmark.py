@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import argparse
 
-from deaot_ros.commands.options import add_network_options, positive, tracker_settings
+from deaot_ros.commands.options import (
+    add_network_options,
+    add_tracker_options,
+    positive,
+    tracker_settings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +25,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument("--frames", type=positive, default=10, help="timed frames (10)")
     speed.add_argument("--threads", type=positive, help="CPU threads; default: torch's choice")
     add_network_options(speed)
+    speed.set_defaults(measure=_speed)
+    node = kinds.add_parser("node", help="what the ROS node adds to the network")
+    node.add_argument("--objects", type=int, default=0, help="tracked objects; 0: images only (0)")
+    node.add_argument("--rate", type=float, default=30.0, help="of the camera in Hz (30)")
+    node.add_argument("--seconds", type=float, default=8.0, help="to play (8)")
+    node.add_argument("--height", type=positive, default=480, help="of the image (480)")
+    node.add_argument("--width", type=positive, default=640, help="of the image (640)")
+    add_tracker_options(node)
+    node.set_defaults(measure=_node)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print a table."""
+    return int(arguments.measure(arguments))
+
+
+def _node(arguments: argparse.Namespace) -> int:
+    import tempfile
+    from pathlib import Path
+
+    from deaot_ros.demo.environment import enter_private_ros
+
+    enter_private_ros()
+    from deaot_ros.demo.node_speed import measure_node
+    from deaot_ros.demo.session import node_parameters
+
+    with tempfile.TemporaryDirectory() as folder:
+        speed = measure_node(
+            Path(folder), node_parameters(arguments), arguments.objects, arguments.rate,
+            arguments.seconds, (arguments.height, arguments.width),
+        )  # fmt: skip
+    print(
+        f"{speed.sent} images of {arguments.width}x{arguments.height} at {arguments.rate:g} Hz, "
+        f"{arguments.objects} objects: {speed.received} answered"
+    )
+    for name, milliseconds in speed.stages.items():
+        print(f"  {name:10} {milliseconds:9.1f} ms")
+    print(f"  {'overhead':10} {speed.overhead:9.1f} ms   (all but track)")
+    p50, p95 = speed.end_to_end
+    print(f"camera's stamp to label map, over DDS: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
+    return 0
+
+
+def _speed(arguments: argparse.Namespace) -> int:
     import torch
 
     from deaot_ros.backends import load_backend

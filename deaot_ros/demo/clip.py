@@ -30,7 +30,7 @@ class Clip:
 
     Attributes:
         source: for ``open_source``; topic likewise.
-        mask: label map of the first frame.
+        mask: label map of the first frame; None: nothing is to be tracked.
         truth: mask files of all frames in order; empty without ground truth.
         rate: frames per second to play it at.
         limit: frames to play at most, the first one included.
@@ -38,7 +38,7 @@ class Clip:
 
     source: str
     topic: str | None
-    mask: np.ndarray
+    mask: np.ndarray | None
     truth: tuple[Path, ...]
     rate: float
     limit: int

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deaot_ros.commands.options import positive
+from deaot_ros.commands.options import add_tracker_options, load_tracker, positive
 from deaot_ros.errors import DeaotError
 
 if TYPE_CHECKING:
@@ -37,13 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("demo_output"), metavar="DIR")
     parser.add_argument("--frames", type=positive, metavar="N", help="play at most N frames")
     parser.add_argument("--rate", type=_rate, metavar="HZ", help="camera rate; default: measured")
-    parser.add_argument(
-        "--max-long-side", type=positive, metavar="N", help="of the network; default: measured"
-    )
-    parser.add_argument("--variant", default="deaot-t", metavar="NAME")
-    parser.add_argument("--weights", metavar="FILE", help="default: shipped")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--backend", default="auto")
+    add_tracker_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     enter_private_ros()
 
     from deaot_ros.demo.clip import render_demo_clip, users_clip
-    from deaot_ros.demo.session import play
+    from deaot_ros.demo.session import node_parameters, play
     from deaot_ros.video import VideoError
 
     own = None
@@ -73,7 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
         if own
         else render_demo_clip(output / "clip", pace.rate, arguments.frames)
     )
-    outcome = play(clip, _parameters(arguments, pace), output.absolute(), _tell)
+    outcome = play(
+        clip,
+        {**node_parameters(arguments), "max_long_side": str(pace.long_side)},
+        output.absolute(),
+        _tell,
+    )
     _tell("writing the results")
     summary = _report(clip, outcome, pace, output)
     print(f"\n{summary.table()}\n")
@@ -89,36 +88,21 @@ def _pace(arguments: argparse.Namespace, own: UsersClip | None) -> Pace:
         return Pace(arguments.max_long_side, arguments.rate)
     _tell("measuring what this machine can follow")
     size = own.mask.shape if own else _OWN_SIZE
-    measure, device = network_timer(
-        arguments.variant, arguments.weights, arguments.device, arguments.backend, size
-    )
+    tracker = load_tracker(arguments)
     if arguments.max_long_side:
         sides: tuple[int, ...] = (arguments.max_long_side,)
     else:
-        sides = (max(size),) if device.startswith("cuda") else LONG_SIDES
+        sides = (max(size),) if tracker.device.startswith("cuda") else LONG_SIDES
     enough = arguments.rate or (own.fps if own else _OWN_RATE)
     least = arguments.rate or min(MIN_RATE, enough)
-    pace, step = choose_pace(measure, sides, max(size), least, enough)
+    pace, step = choose_pace(network_timer(tracker, size), sides, max(size), least, enough)
     if arguments.rate:
         pace = replace(pace, rate=arguments.rate)
     _tell(
-        f"{1000 * step:.0f} ms per frame on {device} with a network input of up to "
+        f"{1000 * step:.0f} ms per frame on {tracker.device} with a network input of up to "
         f"{pace.long_side} px: the camera runs at {pace.rate:.1f} Hz"
     )
     return pace
-
-
-def _parameters(arguments: argparse.Namespace, pace: Pace) -> dict[str, str]:
-    parameters = {
-        "variant": arguments.variant,
-        "device": arguments.device,
-        "backend": arguments.backend,
-        "max_long_side": str(pace.long_side),
-        "autostart": "true",
-    }
-    if arguments.weights:
-        parameters["weights"] = str(Path(arguments.weights).expanduser().absolute())
-    return parameters
 
 
 def _report(clip: Clip, outcome: Outcome, pace: Pace, output: Path) -> Summary:
@@ -136,6 +120,7 @@ def _report(clip: Clip, outcome: Outcome, pace: Pace, output: Path) -> Summary:
         for shot in shots
         if 0 < shot.number < len(clip.truth)
     ]
+    assert clip.mask is not None, "the demo always has one"
     ids = [int(i) for i in np.unique(clip.mask) if i]
     try:
         scores = sequence_scores(pairs, ids) if pairs else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -23,6 +24,7 @@ from deaot_ros.errors import DeaotError
 from deaot_ros.msg import TrackerStatus
 
 _DEPTH = 10
+_STAGE = "_p50_ms"  # ending of the keys in /diagnostics
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
@@ -59,9 +61,13 @@ class Operator:
         images: stamp in ns to the camera's image as JPEG.
         masks: stamp in ns to the label map.
         status: the newest one.
+        stages: stage of the node's work to its median in ms, from /diagnostics.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_pixels: bool = True) -> None:
+        """``keep_pixels`` False: images and label maps are empty, which saves their packing."""
+        self._keep_pixels = keep_pixels
+        self.stages: dict[str, float] = {}
         self.images: dict[int, np.ndarray] = {}
         self.masks: dict[int, Received] = {}
         self.status: TrackerStatus | None = None
@@ -80,6 +86,7 @@ class Operator:
         node.create_subscription(Image, "image", self._on_image, reliable)
         node.create_subscription(Image, "mask", self._on_mask, reliable)
         node.create_subscription(TrackerStatus, "status", self._on_status, latched)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._target = node.create_publisher(Image, "target_mask", reliable)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(node)
@@ -137,11 +144,13 @@ class Operator:
         return int(status.last_mask_result) or None
 
     def _on_image(self, message: Image) -> None:
-        pixels = np.frombuffer(message.data, np.uint8)
-        image = pixels.reshape(message.height, message.width, 3)
         stamp = _nanoseconds(message.header.stamp)
-        self.images[stamp] = cv2.imencode(".jpg", image[..., ::-1], _JPEG)[1]
         self._headers[stamp] = message.header
+        self.images[stamp] = np.empty(0, np.uint8)
+        if self._keep_pixels:
+            pixels = np.frombuffer(message.data, np.uint8)
+            image = pixels.reshape(message.height, message.width, 3)
+            self.images[stamp] = cv2.imencode(".jpg", image[..., ::-1], _JPEG)[1]
 
     def _on_mask(self, message: Image) -> None:
         now, arrival = time.time_ns(), time.monotonic()
@@ -150,12 +159,18 @@ class Operator:
             (now - stamp) / 1e9,
             arrival,
             (message.height, message.width),
-            zlib.compress(message.data, 1),
+            zlib.compress(message.data, 1) if self._keep_pixels else b"",
             message.encoding != "mono8",
         )
 
     def _on_status(self, message: TrackerStatus) -> None:
         self.status = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for task in message.status:
+            for item in task.values:
+                if item.key.endswith(_STAGE):
+                    self.stages[item.key.removesuffix(_STAGE)] = float(item.value)
 
 
 def _nanoseconds(stamp: object) -> int:

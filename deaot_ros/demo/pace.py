@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deaot_ros.tracking import Tracker
+
 LONG_SIDES = (257, 321, 401, 513, 641)
 MIN_RATE = 5.0
 """Hz that a larger network must still reach to be preferred, unless the user asks for more."""
@@ -62,21 +64,13 @@ def choose_pace(
     return best
 
 
-def network_timer(
-    variant: str, weights: str | None, device: str, backend: str, size: tuple[int, int]
-) -> tuple[Callable[[int], float], str]:
-    """A measuring function for :func:`choose_pace`, and the device it found.
+def network_timer(tracker: Tracker, size: tuple[int, int]) -> Callable[[int], float]:
+    """A measuring function for :func:`choose_pace`.
 
     Args:
-        variant, weights, device, backend: see ``Tracker.load``.
+        tracker: is used for it.
         size: (height, width) of the camera image.
-
-    Raises:
-        DeaotError: the tracker cannot be had.
     """
-    from deaot_ros.tracking import Tracker
-
-    tracker = Tracker.load(variant, weights, device=device, backend=backend)
     noise = np.random.default_rng(0)
 
     def measure(long_side: int) -> float:
@@ -94,4 +88,4 @@ def network_timer(
             best = min(best, time.perf_counter() - start)
         return best
 
-    return measure, tracker.device
+    return measure

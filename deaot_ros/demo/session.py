@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import threading
@@ -67,6 +68,7 @@ class Outcome:
         accepted: stamp of the image that the mask was drawn on.
         started: monotonic seconds when the clip began to run.
         status: the tracker's last one.
+        stages: of the node's work, medians in ms.
     """
 
     sent: list[tuple[int, int]]
@@ -75,6 +77,7 @@ class Outcome:
     accepted: int
     started: float
     status: TrackerStatus
+    stages: dict[str, float]
 
 
 def play(
@@ -82,6 +85,7 @@ def play(
     parameters: dict[str, str],
     logs: Path,
     tell: Callable[[str], None],
+    keep_pixels: bool = True,
 ) -> Outcome:
     """Start the node and the camera, send the mask, collect what comes back, end both.
 
@@ -90,11 +94,12 @@ def play(
         parameters: of the node.
         logs: existing folder for the logs of the processes.
         tell: is told what goes on.
+        keep_pixels: keep what the camera and the tracker send.
 
     Raises:
         DeaotError: a process died, the mask was refused, or nothing came.
     """
-    with Operator() as operator, Children(logs) as children:
+    with Operator(keep_pixels) as operator, Children(logs) as children:
         camera_log = CameraLog()
 
         def check() -> None:
@@ -114,23 +119,11 @@ def play(
         )
         camera_log.follow(camera)
         # An operator draws on what the tracker has seen: it answers every image.
-        operator.wait("mask for an image", lambda: bool(operator.masks), _MASK_PATIENCE, check)
-        drawn_on = min(set(operator.masks) & set(operator.images))
-        operator.send_mask(clip.mask, drawn_on)
-        operator.wait(
-            "verdict on the target mask",
-            lambda: operator.verdict(drawn_on) is not None,
-            _MASK_PATIENCE,
-            check,
-        )
-        verdict = operator.verdict(drawn_on)
-        if verdict != TrackerStatus.ACCEPTED:
-            assert operator.status is not None and verdict is not None
-            raise DeaotError(
-                f"the tracker refused the mask: {_VERDICTS.get(verdict, verdict)}: "
-                f"{operator.status.message}"
-            )
-        tell("the mask is accepted; the clip runs")
+        operator.wait("mask for an image", lambda: bool(_answered(operator)), _MASK_PATIENCE, check)
+        drawn_on = min(_answered(operator))
+        if clip.mask is not None:
+            _have_mask_accepted(operator, clip.mask, drawn_on, check)
+            tell("the mask is accepted; the clip runs")
         started = time.monotonic()
         assert camera.stdin is not None
         camera.stdin.write("go\n")
@@ -146,7 +139,32 @@ def play(
             drawn_on,
             started,
             operator.status,
+            operator.stages,
         )
+
+
+def _have_mask_accepted(
+    operator: Operator, mask: np.ndarray, drawn_on: int, check: Callable[[], None]
+) -> None:
+    operator.send_mask(mask, drawn_on)
+    operator.wait(
+        "verdict on the target mask",
+        lambda: operator.verdict(drawn_on) is not None,
+        _MASK_PATIENCE,
+        check,
+    )
+    verdict = operator.verdict(drawn_on)
+    if verdict != TrackerStatus.ACCEPTED:
+        assert operator.status is not None and verdict is not None
+        raise DeaotError(
+            f"the tracker refused the mask: {_VERDICTS.get(verdict, verdict)}: "
+            f"{operator.status.message}"
+        )
+
+
+def _answered(operator: Operator) -> set[int]:
+    """Stamps of images that are here, together with their masks; either may come first."""
+    return operator.masks.keys() & operator.images.keys()
 
 
 def _is_ready(operator: Operator) -> bool:
@@ -166,6 +184,22 @@ def _collect_the_rest(operator: Operator, camera_log: CameraLog, check: Callable
         2 * _TAIL_PATIENCE,
         check,
     )
+
+
+def node_parameters(arguments: argparse.Namespace) -> dict[str, str]:
+    """Parameters of the node that the options of a command ask for."""
+    parameters = {
+        "variant": arguments.variant,
+        "device": arguments.device,
+        "backend": arguments.backend,
+        "precision": arguments.precision,
+        "autostart": "true",
+    }
+    if arguments.max_long_side:
+        parameters["max_long_side"] = str(arguments.max_long_side)
+    if arguments.weights:
+        parameters["weights"] = str(Path(arguments.weights).expanduser().absolute())
+    return parameters
 
 
 def _ros_arguments(parameters: dict[str, str]) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,3 +139,20 @@ def test_source_without_mask(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "--mask MASK.png" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_no_frame_is_lost_at_camera_rate(weights: Path) -> None:
+    """30 Hz VGA with the shipped DDS profile; some air for machines that do other things, too."""
+    command = [sys.executable, "-m", "deaot_ros.cli", "benchmark", "node", "--seconds", "3"]
+    done = subprocess.run(
+        [*command, "--weights", str(weights), "--max-long-side", "161"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    (sent, answered), *_ = re.findall(r"^(\d+) images .* (\d+) answered$", done.stdout, re.M)
+    assert int(sent) == 89
+    assert int(answered) >= 0.9 * int(sent)
+    (overhead,) = re.findall(r"overhead +([\d.]+) ms", done.stdout)
+    assert float(overhead) < 20
