@@ -18,9 +18,9 @@ def machine(milliseconds: float) -> Callable[[int], float]:
     ("milliseconds", "side", "rate"),
     [
         (1, 641, 30),  # all that the camera has
-        (20, 513, 7.5),  # 641 px would fall below 5 Hz
-        (110, 257, 5.5),  # 321 px would, too
-        (200, 257, 3),  # already the smallest does: nothing else is tried
+        (20, 513, 6.27),  # 641 px would fall below 5 Hz
+        (90, 257, 5.56),  # 321 px would, too
+        (200, 257, 2.5),  # already the smallest does: nothing else is tried
         (5000, 257, 2),  # too slow for anything: frames will be dropped
     ],
 )

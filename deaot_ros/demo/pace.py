@@ -15,7 +15,7 @@ LONG_SIDES = (257, 321, 401, 513, 641)
 MIN_RATE = 5.0
 """Hz that a larger network must still reach to be preferred, unless the user asks for more."""
 
-_SHARE = 0.6  # of the measured rate: the node, the camera and the watcher share this machine
+_SHARE = 0.5  # of the measured rate: the node, the camera and the watcher share this machine
 _SECONDS = 0.8  # of measuring, per size
 _SLOWEST = 2.0  # Hz; a machine that cannot even follow that drops frames, and the table says so
 
