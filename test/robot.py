@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
-from deaot_ros.msg import TrackedObjectArray, TrackerStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from deaot_ros.demo.environment import child_environment
+from deaot_ros.msg import TrackedObjectArray, TrackerStatus
 
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -72,11 +72,11 @@ class TrackerProcess:
         assert self._process is not None
         return self._process.wait(PATIENCE)
 
-    def stop(self) -> int:
-        """Interrupt the node as Ctrl-C does; gives the exit code."""
+    def stop(self, by: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal, by default that of Ctrl-C; gives the exit code."""
         assert self._process is not None
         if self.running:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(by)
         try:
             return self._process.wait(20)
         except subprocess.TimeoutExpired:
@@ -100,6 +100,9 @@ class Robot:
         self.statuses: list[TrackerStatus] = []
         self.diagnostics: list[DiagnosticArray] = []
         self.camera = self.node.create_publisher(Image, "image", image_qos)
+        self.jpeg_camera = self.node.create_publisher(
+            CompressedImage, "image/compressed", image_qos
+        )
         self.operator = self.node.create_publisher(Image, "target_mask", RELIABLE)
         subscribe = self.node.create_subscription
         subscribe(Image, "mask", self._keep(self.masks), RELIABLE)
@@ -110,6 +113,21 @@ class Robot:
     def close(self) -> None:
         self._executor.shutdown()
         self._context.try_shutdown()
+
+    def meet(self) -> None:
+        """Wait until the tracker listens, and is listened to."""
+        self.spin_until(lambda: self.statuses, "status")
+        cameras = self.camera, self.jpeg_camera
+        self.spin_until(lambda: any(c.get_subscription_count() for c in cameras), "subscriber")
+        self.spin_until(self.operator.get_subscription_count, "tracker at the masks")
+        for topic in ("mask", "objects"):
+            self.spin_until(lambda t=topic: self.node.count_publishers(t), topic)
+        self.listen(0.3)
+
+    def status_where(self, condition: Callable[[TrackerStatus], bool], what: str) -> TrackerStatus:
+        """The first status from now on of which ``condition`` is true."""
+        self.statuses.clear()
+        return self.spin_until(lambda: next(filter(condition, self.statuses), None), what)
 
     @staticmethod
     def _keep(store: dict[int, Any]) -> Callable[[Any], None]:

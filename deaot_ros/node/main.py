@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 
 from deaot_ros.node import parameters
 from deaot_ros.node.tracker_node import TrackerNode
 
 STARTED, FAILED = 0, 1
+
+_SIGNAL_LATENCY = 0.2
+"""Seconds after which a signal is noticed while no message comes."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -25,7 +30,11 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         0 when stopped by a signal, 1 when the node could not start by itself.
     """
-    rclpy.init(args=args)
+    # rclpy's own handlers would end the context while the worker still publishes.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     node: TrackerNode | None = None
     try:
         node = TrackerNode()
@@ -33,20 +42,16 @@ def main(args: list[str] | None = None) -> int:
         executor.add_node(node)
         if parameters.read(node).autostart and not _start(node):
             return FAILED
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except ParameterException as error:
+        while not stopped.is_set():
+            executor.spin_once(timeout_sec=_SIGNAL_LATENCY)
+    except (ParameterException, parameters.ParameterError) as error:
         print(f"tracker: {error}", file=sys.stderr)
         return FAILED
     finally:
-        # ros2 launch passes on the Ctrl-C that the terminal has sent already.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # shutdown has put the first handler back
     return STARTED
 
 

@@ -14,8 +14,6 @@ from golden import vectors
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 
 from builtin_interfaces.msg import Time
-from deaot_ros.msg import TrackedObject, TrackerStatus
-from deaot_ros.srv import RemoveObject, SetTargets
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter
 from robot import (
@@ -29,6 +27,8 @@ from robot import (
 )
 from std_srvs.srv import SetBool, Trigger
 
+from deaot_ros.msg import TrackedObject, TrackerStatus
+from deaot_ros.srv import RemoveObject, SetTargets
 from deaot_ros.tracking import Tracker, TrackerSettings
 
 INPUTS = vectors("inputs")
