@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import Image
 
-from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.errors import ImageError
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.image_codec import decode_labels
 from deaot_ros.node.parameters import Parameters
 from deaot_ros.node.timeline import Timeline
-from deaot_ros.tracking import Tracker, TrackResult
+from deaot_ros.tracking import AnnotationMode, Tracker, TrackResult
+
+TargetMode = AnnotationMode | Literal["replace"]
 
 HEADROOM = 2.0
 """Catching up goes at least this many times as fast as the camera, by leaving frames out."""
@@ -38,7 +40,7 @@ class Targets:
         self._history = history
         self._timeline = timeline
 
-    def apply(self, mask: Image, mode: str, parameters: Parameters) -> CameraFrame:
+    def apply(self, mask: Image, mode: TargetMode, parameters: Parameters) -> CameraFrame:
         """Apply a mask to its frame.
 
         Args:
@@ -58,22 +60,14 @@ class Targets:
         )
         pixels = frame.pixels()
         assert frame.size is not None, "decoding tells the size"
-        if labels.shape != frame.size:
-            raise MaskError(
-                MaskErrorCode.BAD_SIZE,
-                f"target mask is {labels.shape[1]}x{labels.shape[0]} but its image is "
-                f"{frame.size[1]}x{frame.size[0]}; draw it on the image at full size",
-            )
         tracker = self._tracker
-        self._check_mode(labels, mode)
         stamp = self._timeline.at(frame.stamp)
         if mode == "replace":
             result = tracker.start(pixels, labels, stamp, output_size=frame.size)
             self._history.forget_labels()
         else:
-            result = tracker.annotate(
-                labels, image=pixels, labels=self._known_labels(frame), stamp=stamp
-            )
+            known = self._known_labels(frame)
+            result = tracker.annotate(labels, image=pixels, labels=known, stamp=stamp, mode=mode)
         frame.labels = result.labels
         return frame
 
@@ -123,18 +117,3 @@ class Targets:
                 return earlier.labels
         assert frame.size is not None
         return np.zeros(frame.size, np.uint8)
-
-    def _check_mode(self, labels: np.ndarray, mode: str) -> None:
-        known = set(self._tracker.object_ids)
-        marked = set(np.unique(labels).tolist()) - {0}
-        if mode == "add" and marked & known:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {sorted(marked & known)} are tracked already; use new ids, or CORRECT",
-            )
-        if mode == "correct" and marked - known:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {sorted(marked - known)} are not tracked, only {sorted(known)}; "
-                "use ADD for new ids",
-            )

@@ -5,9 +5,10 @@ from deaot_ros.tracking.augmentation import AugmentedTracker
 from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
-from deaot_ros.tracking.tracker import Tracker
+from deaot_ros.tracking.tracker import AnnotationMode, Tracker
 
 __all__ = [
+    "AnnotationMode",
     "AugmentedTracker",
     "MemorySettings",
     "MemoryUsage",

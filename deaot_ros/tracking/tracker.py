@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from deaot_ros.tracking.resizing import align, network_size
 from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
 from deaot_ros.tracking.states import ObjectLife
+
+AnnotationMode = Literal["merge", "add", "correct"]
 
 DEFAULT_INTERVAL = 1 / 30
 """Seconds between frames that come without stamps."""
@@ -252,6 +255,7 @@ class Tracker:
         image: np.ndarray | None = None,
         labels: np.ndarray | None = None,
         stamp: float | None = None,
+        mode: AnnotationMode = "merge",
     ) -> TrackResult:
         """Merge a mask: new ids are added, known ids corrected, all others stay.
 
@@ -265,6 +269,7 @@ class Tracker:
             labels: ids [H, W] that were known in ``image``; they give the mask's size where the
                 image was shrunk. None: only the mask is known.
             stamp: of ``image``.
+            mode: ``add`` refuses known ids, ``correct`` refuses new ones.
 
         Raises:
             ImageError, MaskError: nothing was changed.
@@ -275,12 +280,12 @@ class Tracker:
             frame = engine.frame
             assert frame is not None, "a session begins with a frame"
             mask, ids = check_mask(mask, (frame.places.shape[0], frame.places.shape[1]))
-            self._check_count(len({*ids, *self._lives}))
+            self._check_ids(ids, mode)
             return self._refer(engine, mask, ids)
         image = check_image(image)
         size = image.shape[:2] if labels is None else (labels.shape[0], labels.shape[1])
         mask, ids = check_mask(mask, size)
-        self._check_count(len({*ids, *self._lives}))
+        self._check_ids(ids, mode)
         stamp = self._next_stamp(stamp)
         if self._engine is None:
             return self._begin(image, mask, ids, stamp)
@@ -288,32 +293,12 @@ class Tracker:
         return self._refer(self._engine, mask, ids)
 
     def add(self, mask: np.ndarray) -> TrackResult:
-        """Add the objects of ``mask`` on the newest frame.
-
-        Raises:
-            MaskError: also where an id is tracked already. Nothing was changed.
-        """
-        known = sorted(set(np.unique(mask).tolist()) & set(self._lives))
-        if known:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {known} are tracked already; use new ids, or correct to change them",
-            )
-        return self.annotate(mask)
+        """Add the objects of ``mask`` on the newest frame; see ``annotate``."""
+        return self.annotate(mask, mode="add")
 
     def correct(self, mask: np.ndarray) -> TrackResult:
-        """Say where known objects really are on the newest frame.
-
-        Raises:
-            MaskError: also where an id is not tracked. Nothing was changed.
-        """
-        unknown = sorted(set(np.unique(mask).tolist()) - {0} - set(self._lives))
-        if unknown:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {unknown} are not tracked, only {list(self.object_ids)}; use add for new ids",
-            )
-        return self.annotate(mask)
+        """Say where known objects really are on the newest frame; see ``annotate``."""
+        return self.annotate(mask, mode="correct")
 
     def remove(self, object_id: int) -> None:
         """Stop tracking an object; the others keep their memory. Reported once as REMOVED.
@@ -422,6 +407,21 @@ class Tracker:
             stamp = 0.0 if self._stamp is None else self._stamp + DEFAULT_INTERVAL
         self._stamp = stamp
         return stamp
+
+    def _check_ids(self, ids: tuple[int, ...], mode: AnnotationMode) -> None:
+        known = [i for i in ids if i in self._lives]
+        new = [i for i in ids if i not in self._lives]
+        if mode == "add" and known:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {known} are tracked already; use new ids, or correct to change them",
+            )
+        if mode == "correct" and new:
+            raise MaskError(
+                MaskErrorCode.BAD_ID,
+                f"ids {new} are not tracked, only {list(self.object_ids)}; use add for new ids",
+            )
+        self._check_count(len(self._lives) + len(new))
 
     def _check_count(self, count: int) -> None:
         if count > self.settings.max_objects:
