@@ -40,6 +40,7 @@ def test_newest_frame_wins_and_requests_go_first() -> None:
         mailbox.put_frame(name)
     mailbox.put_request(print)
     mailbox.put_request(repr)
+    assert mailbox.waiting == 2
     assert [mailbox.take() for _ in range(3)] == [print, repr, "third"]
     assert mailbox.replaced == 2
 

@@ -24,6 +24,11 @@ class Mailbox(Generic[Frame]):
         self._requests: deque[Request] = deque()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Requests that nobody has taken yet."""
+        return len(self._requests)
+
     def put_frame(self, frame: Frame) -> None:
         """Replace the frame in the slot."""
         with self._changed:

@@ -34,6 +34,9 @@ WARM_UP_SIZE = (240, 320)
 FOLLOW_PERIOD = 0.5
 """Seconds between looks at who publishes the camera."""
 
+MOST_WAITING = 10
+"""Requests that may wait for the worker when a target mask comes; memory must stay bounded."""
+
 STATUS_PERIOD = 1.0
 """Seconds between status messages while nothing changes."""
 
@@ -229,6 +232,13 @@ class TrackerNode(LifecycleNode):
 
     def _on_target_mask(self, mask: Image) -> None:
         worker = self._configured()
+        if worker.waiting >= MOST_WAITING:
+            self.get_logger().error(
+                f"{worker.waiting} requests wait already: a target mask is left out; send masks "
+                "when something is new, not with every image",
+                throttle_duration_sec=2.0,
+            )
+            return
         worker.call(lambda: self._apply(worker, mask, self._settings.mask_mode))
 
     def _apply(self, worker: Worker, mask: Image, mode: str) -> tuple[bool, str]:

@@ -88,6 +88,11 @@ class Worker:
             self._thread.join()
         self._mailbox = self._thread = None
 
+    @property
+    def waiting(self) -> int:
+        """Requests that were called and not begun."""
+        return self._mailbox.waiting if self._mailbox else 0
+
     def put_frame(self, frame: CameraFrame) -> None:
         """Hand a camera frame over; it replaces one that still waits."""
         self.statistics.received += 1

@@ -292,6 +292,17 @@ def test_masks_on_the_topic_merge(robot: Robot) -> None:
     assert robot.status.session == robot.objects[stamp].session
 
 
+def test_a_flood_of_masks_is_survived(robot: Robot, process: TrackerProcess) -> None:
+    stamp = begin(robot)
+    for _ in range(100):
+        robot.operator.publish(image_message(MASK, stamp, "mono8"))
+        robot.listen(0.002)
+    later = next(stamps)
+    robot.track(FRAMES[1], later)
+    assert [o.id for o in robot.objects[later].objects] == [1, 2, 3]
+    assert "requests wait already" in process.output
+
+
 def test_services(robot: Robot) -> None:
     stamp = begin(robot, square(1))
     session = robot.status.session
