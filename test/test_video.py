@@ -179,6 +179,18 @@ class TestVideoFile:
             error = np.abs(frame.image.astype(int) - image)  # FFV1 keeps YUV exactly, not RGB
             assert error.max() <= 12 and error.mean() < 2
 
+    def test_cut_off(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        whole, cut = tmp_path / "whole.avi", tmp_path / "cut.avi"
+        rng = np.random.default_rng(5)
+        writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+        for _ in range(40):
+            writer.write(picture(rng))
+        writer.release()
+        data = whole.read_bytes()
+        cut.write_bytes(data[: len(data) // 2])
+        assert 5 < len(list(open_source(str(cut)))) < 35
+        assert "announces 40 frames but only" in caplog.text
+
     def test_refusals(self, tmp_path: Path) -> None:
         (tmp_path / "v.mp4").write_bytes(b"no video" * 100)
         with pytest.raises(VideoError, match="not a video"):

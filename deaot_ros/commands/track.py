@@ -57,10 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
                 interrupted = True
             done, seconds = progress.done, progress.seconds
     ids = ", ".join(str(i) for i in tracker.object_ids)
-    print(
-        f"{done} frames in {seconds:.1f} s ({done / seconds:.1f} per second), objects {ids}: "
-        f"{arguments.output / 'masks'}"
-    )
+    rate = f" ({(done - 1) / seconds:.1f} per second)" if done > 1 else ""
+    print(f"{done} frames in {seconds:.1f} s{rate}, objects {ids}: {arguments.output / 'masks'}")
     if interrupted and not source.live:
         print("deaot track: interrupted: later frames have no masks", file=sys.stderr)
         return 130

@@ -36,6 +36,7 @@ def train(arguments: argparse.Namespace) -> int:
     cv2.setNumThreads(1)  # scenes are small; the network needs the cores
     state = arguments.out / "state.pt"
     try:
+        arguments.out.mkdir(parents=True, exist_ok=True)  # not after minutes of work
         if arguments.resume:
             trainer = Trainer.resume(state)
         else:
