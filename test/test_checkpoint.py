@@ -115,4 +115,5 @@ def test_files_that_are_no_weights(
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(network, path)
     assert str(path) in str(error.value)
+    assert "weights_only" not in str(error.value)
     assert "unpickled" not in capsys.readouterr().out

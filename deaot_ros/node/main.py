@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+
+# Before torch is imported: its threads would wait by spinning and fight with other programs for
+# the cores, which on a busy machine makes frames many times as slow.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import rclpy
 from rclpy.exceptions import ParameterException
