@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from deaot_ros.errors import CheckpointError
@@ -69,8 +69,9 @@ def save_weights(network: nn.Module, path: str | Path, metadata: Mapping[str, st
              network.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(state, temporary, metadata=dict(metadata))
-        with temporary.open("rb") as file:
+        with temporary.open("wb") as file:
+            file.write(save(state, metadata=dict(metadata)))
+            file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
