@@ -153,7 +153,7 @@ class TestTrack:
             ({"variant": "deaot-xxl"}, "unknown variant 'deaot-xxl'; expected one of deaot-t"),
             ({"weights": "none.pth"}, "no weights file"),
             ({"weights": "wrong.pth"}, "wrong.pth"),
-            ({"weights": "file"}, "not a torch checkpoint"),
+            ({"weights": "file"}, "damaged, or holds more than plain tensors"),
             ({"device": "cuda:99"}, "cuda:99"),
             ({"backend": "abacus"}, "unknown backend"),
             ({"max_long_side": 3}, "max_long_side must be at least"),
