@@ -15,10 +15,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.markers import Marker
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH_FILE = ROOT / "launch" / "tracker.launch.py"
 LOCKS = ("python", "kilted", "jazzy")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ENVIRONMENT = Path(sys.prefix, "bin", "deaot-env")
 
 FIELDS = {
@@ -61,12 +63,19 @@ def manifest() -> ElementTree.Element:
     return ElementTree.parse(ROOT / "package.xml").getroot()
 
 
-def locked(name: str) -> dict[str, str]:
+def locked(name: str, python: str = "{}.{}".format(*sys.version_info)) -> dict[str, str]:
+    """Exact versions that the lock file ``name`` gives to ``python``, at most one per package."""
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
-    parts = [re.fullmatch(r"([\w.-]+)==([\w.]+)(; python_version < .*)?", line) for line in pins]
-    assert all(parts), f"requirements/{name}.txt must give one exact version each"
-    return {part[1]: part[2] for part in parts if part}
+    exact = re.compile(r"([\w.-]+)==([\w.]+)(?:; (python_version .+))?")
+    found: dict[str, str] = {}
+    for line in pins:
+        part = exact.fullmatch(line)
+        assert part, f"requirements/{name}.txt must give exact versions, not {line}"
+        if part[3] is None or Marker(part[3]).evaluate({"python_version": python}):
+            assert part[1] not in found, f"two versions of {part[1]} for Python {python}"
+            found[part[1]] = part[2]
+    return found
 
 
 def imports(folder: str) -> set[str]:
@@ -174,8 +183,16 @@ def test_launch_file_loads_and_shows_its_arguments() -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_requirement_is_pinned(name: str) -> None:
-    assert len(locked(name)) > 40
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_requirement_is_pinned_for_every_python(name: str, python: str) -> None:
+    assert len(locked(name, python)) > 40
+
+
+def test_only_backports_differ_between_pythons() -> None:
+    backports = {"backports.zstd", "exceptiongroup", "six", "tomli"}
+    always = locked("python", "3.12").keys() - backports
+    for python in PYTHONS:
+        assert locked("python", python).keys() - backports == always, python
 
 
 def test_environment_holds_the_locked_versions() -> None:
@@ -184,8 +201,6 @@ def test_environment_holds_the_locked_versions() -> None:
     rclpy = metadata.version("ros-rclpy")
     ros = next(lock for lock in map(locked, LOCKS[1:]) if lock["ros-rclpy"] == rclpy)
     wanted = locked("python") | ros
-    if sys.version_info >= (3, 14):
-        del wanted["backports.zstd"]  # part of Python by then
     found = {name: metadata.version(name).split("+")[0] for name in wanted}
     assert found == wanted
 

@@ -17,19 +17,19 @@ stop() {
 [ "$(uname -s)/$(uname -m)" = Linux/x86_64 ] ||
     stop "the ROS wheels exist for Linux on x86-64 only; elsewhere use apt ROS: docs/install.md"
 
-# The wheels and the pinned packages exist for CPython 3.11 to 3.14.
+# The wheels and the pinned packages exist for CPython 3.10 to 3.14.
 python=
-candidates=${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}
+candidates=${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python3.14}
 for candidate in $candidates; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' \
         2>/dev/null; then
         python=$candidate
         break
     fi
 done
 [ -n "$python" ] ||
-    stop "needs Python 3.11 to 3.14, which none of these is: $candidates. Install one" \
-        "(Ubuntu 22.04: sudo apt-get install python3.11 python3.11-venv python3.11-dev)" \
+    stop "needs Python 3.10 to 3.14, which none of these is: $candidates. Install one" \
+        "(Ubuntu 22.04 or newer: sudo apt-get install python3 python3-venv python3-dev)" \
         "and try again; or use apt ROS: docs/install.md"
 
 # Debian packages that are missing; a Python that is not the system's brings its own parts.
