@@ -14,9 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from golden import golden_state
 
-from deaot_ros.network import build_network, save_weights
 from deaot_ros.synthetic import demo_clip
 from deaot_ros.tracking import Tracker, TrackerSettings
 from deaot_ros.video import write_mask
@@ -26,15 +24,6 @@ KEYS = {
     "frames_sent", "frames_received", "j_mean", "f_mean", "latency_ms_p50", "latency_ms_p95",
     "fps", "weights", "variant", "backend",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    network = build_network("deaot-t")
-    network.load_state_dict(golden_state(network))
-    file = tmp_path_factory.mktemp("weights") / "deaot-t.safetensors"
-    save_weights(network, file, {"variant": "deaot-t"})
-    return file
 
 
 def demo(output: Path, weights: Path, *arguments: object) -> list[str]:
@@ -80,22 +69,25 @@ def direct_j(weights: Path) -> float:
     return float(np.mean(scores))
 
 
-def test_clip_of_the_package(weights: Path, tmp_path: Path) -> None:
+def test_clip_of_the_package(golden_weights: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        demo(tmp_path, weights, "--frames", FRAMES), capture_output=True, text=True, timeout=120
+        demo(tmp_path, golden_weights, "--frames", FRAMES),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary) >= KEYS
-    assert (summary["variant"], summary["weights"]) == ("deaot-t", str(weights))
+    assert (summary["variant"], summary["weights"]) == ("deaot-t", str(golden_weights))
     assert summary["frames_sent"] >= FRAMES
     assert summary["frames_received"] >= summary["frames_sent"] - 3
     assert 0 < summary["latency_ms_p50"] <= summary["latency_ms_p95"]
     assert 0.5 * RATE < summary["fps"] < 1.5 * RATE
     if summary["frames_scored"] == FRAMES - 1:  # none was dropped: ROS may change nothing
-        assert summary["j_mean"] == pytest.approx(direct_j(weights), abs=0.01)
+        assert summary["j_mean"] == pytest.approx(direct_j(golden_weights), abs=0.01)
     assert 0 <= summary["f_mean"] <= 1
-    for name in ("frames sent", "J mean", "latency p95", str(weights)):
+    for name in ("frames sent", "J mean", "latency p95", str(golden_weights)):
         assert name in done.stdout
     video = cv2.VideoCapture(str(tmp_path / "overlay.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == summary["frames_scored"] + 1
@@ -103,10 +95,10 @@ def test_clip_of_the_package(weights: Path, tmp_path: Path) -> None:
     assert left_over(tmp_path) == []
 
 
-def test_interrupt_ends_all_processes(weights: Path, tmp_path: Path) -> None:
+def test_interrupt_ends_all_processes(golden_weights: Path, tmp_path: Path) -> None:
     clip, output = small_clip(tmp_path, 400), tmp_path / "out"
     write_mask(tmp_path / "mask.png", np.tri(60, 80, 10, np.uint8))
-    arguments = demo(output, weights, clip, "--mask", tmp_path / "mask.png")
+    arguments = demo(output, golden_weights, clip, "--mask", tmp_path / "mask.png")
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
@@ -120,10 +112,10 @@ def test_interrupt_ends_all_processes(weights: Path, tmp_path: Path) -> None:
     assert left_over(output) == []
 
 
-def test_refused_mask(weights: Path, tmp_path: Path) -> None:
+def test_refused_mask(golden_weights: Path, tmp_path: Path) -> None:
     clip, output = small_clip(tmp_path, 3), tmp_path / "out"
     write_mask(tmp_path / "mask.png", np.ones((50, 80), np.uint8))
-    arguments = demo(output, weights, clip, "--mask", tmp_path / "mask.png")
+    arguments = demo(output, golden_weights, clip, "--mask", tmp_path / "mask.png")
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "BAD_SIZE" in done.stderr and "Traceback" not in done.stderr
@@ -141,11 +133,11 @@ def test_source_without_mask(tmp_path: Path) -> None:
     assert "--mask MASK.png" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_no_frame_is_lost_at_camera_rate(weights: Path) -> None:
+def test_no_frame_is_lost_at_camera_rate(golden_weights: Path) -> None:
     """30 Hz VGA with the shipped DDS profile; some air for machines that do other things, too."""
     command = [sys.executable, "-m", "deaot_ros.cli", "benchmark", "node", "--seconds", "3"]
     done = subprocess.run(
-        [*command, "--weights", str(weights), "--max-long-side", "161"],
+        [*command, "--weights", str(golden_weights), "--max-long-side", "161"],
         capture_output=True,
         text=True,
         timeout=120,
