@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path as File
 
+import cv2
 import numpy as np
 import pytest
 
+from deaot_ros.errors import DeaotError
 from deaot_ros.synthetic import (
     DEMO_OBJECTS,
     HELD_BACK,
@@ -17,6 +20,7 @@ from deaot_ros.synthetic import (
     SceneSettings,
     Sprite,
     demo_clip,
+    find_pictures,
     random_scene,
     referenced_clip,
     render_clip,
@@ -24,6 +28,7 @@ from deaot_ros.synthetic import (
 )
 from deaot_ros.synthetic.motion import Path
 from deaot_ros.synthetic.photographs import photograph
+from deaot_ros.synthetic.pictures import read_cut_out, read_picture
 
 
 def still(x: float, y: float, angle: float = 0.0, log_scale: float = 0.0) -> Path:
@@ -199,3 +204,43 @@ def test_demo_is_the_same_story_at_any_rate_and_size() -> None:
     assert np.array_equal(slow.render(3)[0], demo_clip(96, 128, 4, 5).render(3)[0])
     with pytest.raises(ValueError, match="longer clip"):
         demo_clip(seconds=0.01)
+
+
+def test_pictures_from_folders(tmp_path: File) -> None:
+    wide = np.full((500, 2000, 3), (255, 0, 0), np.uint8)
+    cv2.imwrite(str(tmp_path / "b.png"), wide)
+    cut = np.zeros((120, 200, 4), np.uint8)
+    cv2.circle(cut, (100, 60), 40, (0, 0, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "a.png"), cut)
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert find_pictures(str(tmp_path)) == (str(tmp_path / "a.png"), str(tmp_path / "b.png"))
+    photograph = read_picture(str(tmp_path / "b.png"))
+    assert photograph.shape == (225, 900, 3) and tuple(photograph[0, 0]) == (0, 0, 255)
+    assert read_cut_out(str(tmp_path / "b.png")) is None  # no outline
+    cut_out = read_cut_out(str(tmp_path / "a.png"))
+    assert cut_out is not None
+    texture, alpha = cut_out
+    assert texture.shape == (89, 89, 3) and tuple(texture[44, 44]) == (255, 0, 0)
+    assert alpha[44, 44] == 1 and alpha[0, 0] == 0
+    assert alpha.sum() == pytest.approx(np.pi * 40**2, rel=0.03)
+
+
+def test_scenes_use_the_cut_outs(tmp_path: File) -> None:
+    cut = np.zeros((200, 200, 4), np.uint8)
+    cut[20:180, 20:180] = (0, 0, 255, 255)
+    cut[60:140, 60:140] = 0  # a square ring, which no drawn outline is
+    cv2.imwrite(str(tmp_path / "ring.png"), cut)
+    settings = SceneSettings(
+        cut_outs=find_pictures(str(tmp_path)), cut_out_share=1.0, objects=(1, 1), distractors=0
+    )
+    mask = referenced_clip(3, 1, 193, 193, settings).masks[0]
+    contours, _ = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
+    assert len(contours) == 2  # outer and inner outline
+
+
+def test_missing_and_damaged_pictures_are_named(tmp_path: File) -> None:
+    with pytest.raises(DeaotError, match=r"no pictures in .*empty"):
+        find_pictures(str(tmp_path / "empty"))
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(DeaotError, match=r"cannot read picture .*broken\.png"):
+        read_picture(str(tmp_path / "broken.png"))

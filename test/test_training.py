@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from deaot_ros.errors import CheckpointError, VariantError
 from deaot_ros.network import build_network, load_checkpoint
@@ -19,6 +20,7 @@ from deaot_ros.training import Trainer, TrainSettings
 from deaot_ros.training.__main__ import main
 from deaot_ros.training.average import WeightAverage
 from deaot_ros.training.clip_step import clip_loss, make_batch
+from deaot_ros.training.freezing import freeze_stages
 from deaot_ros.training.loss import (
     UNUSED,
     bootstrapped_cross_entropy,
@@ -350,3 +352,42 @@ def test_clip_is_a_plain_pair() -> None:
     assert batch.images.shape == (2, 1, 3, 65, 65) and batch.objects.tolist() == [0]
     black = (0 - 0.485) / 0.229
     assert batch.images[0, 0, 0, 0, 0].item() == pytest.approx(black)
+
+
+def test_an_encoder_trained_before_is_loaded_and_left_alone(tmp_path: Path) -> None:
+    source = build_network("deaot-t").encoder
+    for parameter in source.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_file(source.state_dict(), tmp_path / "encoder.safetensors")
+    settings = replace(TINY, live_batch_norm=False, frozen_stages=1)
+    trainer = Trainer(settings, encoder_weights=tmp_path / "encoder.safetensors")
+    before = {n: p.detach().clone() for n, p in trainer.network.encoder.named_parameters()}
+    assert all(torch.equal(before[n], p) for n, p in source.named_parameters())
+    norms = [m for m in trainer.network.modules() if isinstance(m, BatchNorm)]
+    assert all(norm.frozen for norm in norms)
+    for _ in range(2):
+        trainer.train_step()
+    for name, parameter in trainer.network.encoder.named_parameters():
+        frozen = int(name.split(".")[1]) <= 3  # MobileNet features 0 to 3 make the stride-4 map
+        assert torch.equal(before[name], parameter) == frozen, name
+
+
+@pytest.mark.parametrize("variant", ["deaot-t", "r50-deaot-l", "swinb-deaot-l"])
+def test_frozen_stages_are_those_before_each_map(variant: str) -> None:
+    encoder = build_network(variant).encoder
+    for stages in (1, 2, 3):
+        encoder.requires_grad_(True)
+        freeze_stages(encoder, stages)
+        maps = encoder(torch.randn(1, 3, 33, 33))
+        for i, m in enumerate(maps[:3]):
+            # the map's own norm (Swin) is not part of the stages before
+            trained = m.requires_grad
+            assert trained == (i >= stages) or (variant == "swinb-deaot-l" and i == stages - 1)
+
+
+def test_encoder_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="does not fit the encoder"):
+        Trainer(TINY, encoder_weights=tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="cannot read encoder weights"):
+        Trainer(TINY, encoder_weights=tmp_path / "missing.safetensors")

@@ -39,7 +39,7 @@ _LONG_SIDE = 800  # larger files are reduced once, which is enough for any scene
 
 @cache
 def photograph(name: str) -> np.ndarray:
-    """Return one photograph as a read-only uint8 array [H, W, 3], RGB.
+    """Return one photograph of scikit-image as a read-only uint8 array [H, W, 3], RGB.
 
     Raises:
         ValueError: the name is not in `PHOTOGRAPHS`.

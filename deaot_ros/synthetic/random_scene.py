@@ -9,9 +9,12 @@ import numpy as np
 
 from .motion import wander
 from .photographs import TRAINING
+from .pictures import read_cut_out
 from .scene import Look, Scene, Sprite
 from .shapes import random_shape
 from .textures import colour_jitter, photo_texture, procedural_texture
+
+_REFILLED = 0.3  # of the cut-outs: drawn pictures are flat, their outlines are not
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,9 @@ class SceneSettings:
         objects: smallest and largest number of labelled objects.
         distractors: largest number of moving objects without a label.
         clutter: largest number of shapes glued to the background.
-        photographs: names to draw surfaces from.
+        photographs: names or paths to draw surfaces from.
+        cut_outs: paths of pictures with an alpha channel, for objects.
+        cut_out_share: how often an object has the outline of such a picture, if there are any.
         photo_share: how often a surface is a photograph and not a pattern.
         same_photo: how often an object is cut from the background's own photograph.
         look_alike: how often an object is a twin of the one before.
@@ -35,6 +40,8 @@ class SceneSettings:
     distractors: int = 1
     clutter: int = 6
     photographs: tuple[str, ...] = TRAINING
+    cut_outs: tuple[str, ...] = ()
+    cut_out_share: float = 0.5
     photo_share: float = 0.75
     same_photo: float = 0.35
     look_alike: float = 0.2
@@ -55,7 +62,7 @@ def random_scene(
 ) -> Scene:
     """Draw a scene; the same generator state gives the same scene."""
     short = min(height, width)
-    name = str(rng.choice(settings.photographs))
+    name = _draw(rng, settings.photographs)
     background = _background(rng, name, height, width, settings)
     pace = settings.speed * short * rng.uniform(0.1, 1.0)  # lively and calm clips
     sprites = _sprites(rng, name, frames, height, width, pace, settings)
@@ -73,12 +80,16 @@ def random_scene(
     return Scene(height, width, frames, background, camera, tuple(sprites), look, tilt, seed)
 
 
+def _draw(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+    return names[int(rng.integers(len(names)))]  # rng.choice would copy thousands of paths
+
+
 def _surface(
     rng: np.random.Generator, name: str | None, height: int, width: int, settings: SceneSettings
 ) -> np.ndarray:
     """A photograph (the named one, else any) or a pattern, with its own colours."""
     if name is not None or rng.random() < settings.photo_share:
-        chosen = name if name is not None else str(rng.choice(settings.photographs))
+        chosen = name if name is not None else _draw(rng, settings.photographs)
         surface = photo_texture(rng, chosen, height, width)
     else:
         surface = procedural_texture(rng, height, width)
@@ -144,18 +155,50 @@ def _cut_out(
     rng: np.random.Generator, name: str, size: int, settings: SceneSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Texture and alpha of a new object."""
-    own = name if rng.random() < settings.same_photo else None
-    texture = _surface(rng, own, size, size, settings).copy()
+    if settings.cut_outs and rng.random() < settings.cut_out_share:
+        picture = read_cut_out(_draw(rng, settings.cut_outs))
+        if picture is not None:
+            return _from_picture(rng, picture, name, size, settings)
+    texture = _surface(rng, _own_photograph(rng, name, settings), size, size, settings).copy()
     if rng.random() < settings.parts:
-        for _ in range(int(rng.integers(1, 4))):
-            part = max(16, int(size * rng.uniform(0.25, 0.6)))
-            if part >= size:
-                continue
-            cover = random_shape(rng, part)[..., None]
-            y, x = rng.integers(0, size - part, 2)
-            region = texture[y : y + part, x : x + part].astype(np.float32)
-            patch = _surface(rng, None, part, part, settings)
-            texture[y : y + part, x : x + part] = region + (patch - region) * cover
+        _add_parts(rng, texture, settings)
     if rng.random() < 0.3:
         texture = cv2.GaussianBlur(texture, (0, 0), float(rng.uniform(0.5, 2.0)))
     return texture, random_shape(rng, size)
+
+
+def _own_photograph(rng: np.random.Generator, name: str, settings: SceneSettings) -> str | None:
+    return name if rng.random() < settings.same_photo else None
+
+
+def _from_picture(
+    rng: np.random.Generator,
+    picture: tuple[np.ndarray, np.ndarray],
+    name: str,
+    size: int,
+    settings: SceneSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A cut-out at the wanted size: as it is, in other colours, or its outline filled anew."""
+    texture, alpha = (cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)
+                      for part in picture)
+    if rng.random() < 0.5:
+        texture, alpha = texture[:, ::-1], np.ascontiguousarray(alpha[:, ::-1])
+    if rng.random() < _REFILLED:
+        texture = _surface(rng, _own_photograph(rng, name, settings), size, size, settings)
+    elif rng.random() < 0.6:
+        texture = colour_jitter(rng, texture, 0.4)
+    return np.ascontiguousarray(texture), alpha
+
+
+def _add_parts(rng: np.random.Generator, texture: np.ndarray, settings: SceneSettings) -> None:
+    """Glue patches of other surfaces to a texture, in place."""
+    size = texture.shape[0]
+    for _ in range(int(rng.integers(1, 4))):
+        part = max(16, int(size * rng.uniform(0.25, 0.6)))
+        if part >= size:
+            continue
+        cover = random_shape(rng, part)[..., None]
+        y, x = rng.integers(0, size - part, 2)
+        region = texture[y : y + part, x : x + part].astype(np.float32)
+        patch = _surface(rng, None, part, part, settings)
+        texture[y : y + part, x : x + part] = region + (patch - region) * cover

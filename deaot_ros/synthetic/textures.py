@@ -8,18 +8,24 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .photographs import photograph
+from .photographs import PHOTOGRAPHS, photograph
+from .pictures import read_picture
 
 
 def photo_texture(rng: np.random.Generator, name: str, height: int, width: int) -> np.ndarray:
-    """A random crop of a photograph, mirrored and turned at random, resized to the given size."""
-    image = photograph(name)
+    """A random crop of a photograph, mirrored and turned at random, resized to the given size.
+
+    Args:
+        name: one of ``PHOTOGRAPHS``, or the path of a picture.
+    """
+    image = photograph(name) if name in PHOTOGRAPHS else read_picture(name)
     if rng.random() < 0.2:
         image = np.rot90(image, int(rng.integers(1, 4)))
     rows, columns = image.shape[:2]
     # The largest crop of the wanted shape, then a random part of it (never below 64 px).
     fit = min(rows / height, columns / width)
-    factor = fit * rng.uniform(max(0.3, min(1.0, 64 / (fit * min(height, width)))), 1.0)
+    least = max(0.3, min(1.0, 64 / (fit * min(height, width))))
+    factor = fit * rng.uniform(least, 1.0)
     crop_h, crop_w = max(2, int(height * factor)), max(2, int(width * factor))
     y = int(rng.integers(0, rows - crop_h + 1))
     x = int(rng.integers(0, columns - crop_w + 1))

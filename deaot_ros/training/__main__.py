@@ -21,13 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Every number of `TrainSettings` is an option, besides the files."""
     parser.add_argument("--out", type=Path, required=True, help="folder for state and weights")
     parser.add_argument("--weights", type=Path, help="start from the weights of a stage before")
+    parser.add_argument("--encoder-weights", type=Path, help="start from an encoder trained before")
     parser.add_argument("--resume", action="store_true", help="continue from OUT/state.pt")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--save-every", type=float, default=300.0, metavar="SECONDS")
     for item in fields(TrainSettings):
-        parser.add_argument(
-            f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default
-        )
+        option = f"--{item.name.replace('_', '-')}"
+        if isinstance(item.default, bool):
+            parser.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=item.default
+            )
+        else:
+            parser.add_argument(option, type=type(item.default), default=item.default)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -41,7 +46,9 @@ def train(arguments: argparse.Namespace) -> int:
             trainer = Trainer.resume(state)
         else:
             values = {f.name: getattr(arguments, f.name) for f in fields(TrainSettings)}
-            trainer = Trainer(TrainSettings(**values), arguments.weights)
+            trainer = Trainer(
+                TrainSettings(**values), arguments.weights, arguments.encoder_weights
+            )
         trainer.run(state, arguments.save_every)
         trainer.export(
             arguments.out / f"{trainer.settings.variant}.safetensors",

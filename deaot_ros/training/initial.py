@@ -1,10 +1,15 @@
-"""Random initial weights, for training without an encoder trained before."""
+"""Initial weights: random ones, and those of an encoder that was trained before."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
+from deaot_ros.errors import CheckpointError
 from deaot_ros.network import DeAOT
 
 
@@ -26,3 +31,21 @@ def initialise(network: DeAOT, seed: int) -> None:
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def load_encoder(network: DeAOT, path: Path) -> None:
+    """Load the encoder's weights from a safetensors file with the encoder's own names.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable or of another encoder.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read encoder weights {path}: {error}") from error
+    try:
+        network.encoder.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} does not fit the encoder of this variant: {str(error).splitlines()[1].strip()}"
+        ) from error

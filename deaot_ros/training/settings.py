@@ -24,6 +24,10 @@ class TrainSettings:
             at a third of the price (ours; the paper has none).
         rate, min_rate: learning rate after warm-up and at the end.
         encoder_rate: ratio for the encoder; the paper's 0.1 is for an encoder trained before.
+        frozen_stages: encoder stages that stay as they are, 0 (none) to 4 (all); 1, up to the
+            stride-4 map, is the paper's, for an encoder trained before.
+        live_batch_norm: train the encoder's batch norm with batch statistics, which an encoder
+            with random weights needs; the paper keeps the norms of a trained encoder constant.
         decay: weight decay.
         warm_up: fraction of the steps.
         self_fed_from: fraction of the steps after which memory gets predicted masks.
@@ -33,7 +37,10 @@ class TrainSettings:
         hard_pixels: smallest fraction of pixels in the cross-entropy, reached half-way.
         auxiliary_until: fraction of the steps over which the reference's own loss fades out.
         clip_norm: largest gradient norm.
-        photo_share, look_alike, same_photo, speed: of the scenes, see ``SceneSettings``.
+        photo_share, cut_out_share, look_alike, same_photo, speed: of the scenes, see
+            ``SceneSettings``.
+        photographs, cut_outs: folders of pictures for the scenes, several joined by ``:``; empty:
+            the photographs inside scikit-image and drawn outlines only.
         calibration: batches that the batch-norm statistics of exported weights are measured on.
         calibration_size: side of their frames, px.
         seed: of everything random.
@@ -49,6 +56,8 @@ class TrainSettings:
     rate: float = 4e-4
     min_rate: float = 2e-5
     encoder_rate: float = 1.0
+    frozen_stages: int = 0
+    live_batch_norm: bool = True
     decay: float = 0.03
     warm_up: float = 0.05
     self_fed_from: float = 0.5
@@ -57,9 +66,12 @@ class TrainSettings:
     auxiliary_until: float = 0.1
     clip_norm: float = 5.0
     photo_share: float = 0.75
+    cut_out_share: float = 0.5
     look_alike: float = 0.2
     same_photo: float = 0.35
     speed: float = 0.04
+    photographs: str = ""
+    cut_outs: str = ""
     calibration: int = 16
     calibration_size: int = 257
     seed: int = 0
@@ -69,6 +81,8 @@ class TrainSettings:
         for size in (self.size, self.alternate_size or self.size):
             if size % 16 != 1 or size < 65:
                 raise ValueError(f"size {size}: expected 16 k + 1, at least 65 (for example 129)")
+        if not 0 <= self.frozen_stages <= 4:
+            raise ValueError(f"frozen_stages {self.frozen_stages}: expected 0 to 4")
         if self.frames < 2 or self.rollout < 0 or self.batch < 1 or self.steps < 1:
             raise ValueError(
                 f"frames {self.frames}, rollout {self.rollout}, batch {self.batch}, "

@@ -6,7 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from deaot_ros.network import DeAOT, build_network, load_checkpoint, save_weights
 from deaot_ros.network.batch_norm import freeze_batch_norm, thaw_batch_norm
-from deaot_ros.synthetic import SceneSettings, referenced_clip
+from deaot_ros.synthetic import SceneSettings, find_pictures, referenced_clip
 
 from .average import WeightAverage
 from .calibrate import calibrate_batch_norm
 from .clip_step import Batch, clip_loss, make_batch, normalise
-from .initial import initialise
+from .freezing import freeze_stages
+from .initial import initialise, load_encoder
 from .optimiser import build_optimiser, set_rates
 from .schedule import (
     auxiliary_weight,
@@ -43,19 +44,34 @@ class Trainer:
     same run.
     """
 
-    def __init__(self, settings: TrainSettings, weights: Path | None = None) -> None:
-        """Start from random weights, or from a weights file (a stage before).
+    def __init__(
+        self,
+        settings: TrainSettings,
+        weights: Path | None = None,
+        encoder_weights: Path | None = None,
+    ) -> None:
+        """Start from random weights, or from a file.
+
+        Args:
+            weights: a whole network, of a stage before.
+            encoder_weights: the encoder alone, trained before (``load_encoder``).
 
         Raises:
             VariantError, CheckpointError: see ``build_network`` and ``load_checkpoint``.
+            DeaotError: a folder of pictures is missing or empty.
         """
         self.settings = settings
         self.step = 0
         self.network: DeAOT = build_network(settings.variant)
-        thaw_batch_norm(self.network)
+        if settings.live_batch_norm:
+            thaw_batch_norm(self.network)
         initialise(self.network, settings.seed)
+        if encoder_weights is not None:
+            load_encoder(self.network, encoder_weights)
         if weights is not None:
             load_checkpoint(self.network, weights)
+        freeze_stages(self.network.encoder, settings.frozen_stages)
+        self._scenes = scene_settings(settings)
         self.average = WeightAverage(self.network)
         self.optimiser = build_optimiser(self.network, settings)
 
@@ -142,8 +158,9 @@ class Trainer:
         """The averaged weights as a frozen network with measured batch-norm statistics."""
         network = copy.deepcopy(self.network)
         self.average.copy_to(network)
-        calibrate_batch_norm(network, self._calibration_images())
-        freeze_batch_norm(network)
+        if self.settings.live_batch_norm:
+            calibrate_batch_norm(network, self._calibration_images())
+            freeze_batch_norm(network)
         return network.eval()
 
     def export(self, path: Path, metadata: Mapping[str, str]) -> None:
@@ -166,15 +183,6 @@ class Trainer:
                 if held:
                     parameter.data.zero_()
 
-    def _scenes(self) -> SceneSettings:
-        s = self.settings
-        return SceneSettings(
-            photo_share=s.photo_share,
-            look_alike=s.look_alike,
-            same_photo=s.same_photo,
-            speed=s.speed,
-        )
-
     def _batch(self, step: int) -> Batch:
         s = self.settings
         frames, size = s.frames + s.rollout, s.size
@@ -182,13 +190,13 @@ class Trainer:
             size = s.alternate_size
         count = max(1, round(s.batch * (s.size / size) ** 2))
         clips = [
-            referenced_clip((s.seed, step * s.batch + i), frames, size, size, self._scenes())
+            referenced_clip((s.seed, step * s.batch + i), frames, size, size, self._scenes)
             for i in range(count)
         ]
         return make_batch(clips, np.random.default_rng((s.seed, step, 1)))
 
     def _calibration_images(self) -> list[Tensor]:
-        scenes = SceneSettings(photo_share=1.0, objects=(1, 3))
+        scenes = replace(self._scenes, photo_share=1.0, objects=(1, 3))
         size = self.settings.calibration_size
         images = []
         for i in range(self.settings.calibration):
@@ -199,3 +207,24 @@ class Trainer:
             frames = torch.from_numpy(np.stack([c.frames[0] for c in clips]))
             images.append(normalise(frames.permute(0, 3, 1, 2)))
         return images
+
+
+def scene_settings(settings: TrainSettings) -> SceneSettings:
+    """The scenes that the settings ask for.
+
+    Raises:
+        DeaotError: a folder of pictures is missing or empty.
+    """
+    drawn = SceneSettings(
+        photo_share=settings.photo_share,
+        cut_out_share=settings.cut_out_share,
+        look_alike=settings.look_alike,
+        same_photo=settings.same_photo,
+        speed=settings.speed,
+    )
+    photographs = find_pictures(settings.photographs)
+    return replace(
+        drawn,
+        photographs=(*drawn.photographs, *photographs),
+        cut_outs=find_pictures(settings.cut_outs),
+    )
