@@ -68,9 +68,10 @@ class TorchBackend:
         long_term: Sequence[LayerMemory],
         short_term: Sequence[LayerMemory],
         bias: Tensor | None,
+        with_mass: bool = False,
     ) -> Propagated:
         """See :meth:`DeAOT.propagate`."""
-        return self._network.propagate(features, long_term, short_term, bias)
+        return self._network.propagate(features, long_term, short_term, bias, with_mass)
 
     def decode(self, features: Features, propagated: Propagated) -> Tensor:
         """Raw logits, float32 [G, 11, h4, w4]."""

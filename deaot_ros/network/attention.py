@@ -80,7 +80,8 @@ class LongTermAttention(GatedOutput):
         gate: Tensor,
         grid: Grid,
         bias: Tensor | None,
-    ) -> Tensor:
+        with_mass: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """Read the memory.
 
         Args:
@@ -90,15 +91,18 @@ class LongTermAttention(GatedOutput):
             gate: [B, T, V].
             grid: of the T query tokens.
             bias: [B, 1, S], 0 for tokens that count and ``MASKED`` for the rest; None: all count.
+            with_mass: also give the attention that each memory frame draws.
 
         Returns:
-            [B, T, out].
+            [B, T, out], and the mass [B, T, S / T], whose rows sum to 1; None unless asked for.
         """
         if bias is None:
             logits = torch.bmm(query * SCALE, keys.transpose(1, 2))
         else:
             logits = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=SCALE)
-        return self.emit(torch.bmm(logits.softmax(-1), values), gate, grid)
+        weights = logits.softmax(-1)
+        mass = weights.unflatten(-1, (-1, grid.cells)).sum(-1) if with_mass else None
+        return self.emit(torch.bmm(weights, values), gate, grid), mass
 
 
 @lru_cache(maxsize=8)

@@ -104,18 +104,20 @@ class GatedPropagation(nn.Module):
         short_term: LayerMemory,
         long_term_bias: Tensor | None,
         grid: Grid,
-    ) -> tuple[Tensor, Tensor]:
+        with_mass: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Read both memories, then propagate within the frame (SPEC 5.2 to 5.5).
 
         Returns:
-            X and Z for the next layer, [B, T, 256] each.
+            X and Z for the next layer, [B, T, 256] each, and the attention mass of each
+            long-term frame, see :class:`LongTermAttention`.
         """
         query, gate = context.key, context.gate
-        read = self.long_term_attn(query, *long_term, gate, grid, long_term_bias)
+        read, mass = self.long_term_attn(query, *long_term, gate, grid, long_term_bias, with_mass)
         read = read + self.short_term_attn(query, *short_term, gate, grid)
         visual, identity = _add(visual, identity, read)
         read = self.self_attn(self.norm2(visual), self.id_norm2(identity), grid)
-        return _add(visual, identity, read)
+        return *_add(visual, identity, read), mass
 
 
 def _add(visual: Tensor, identity: Tensor | None, update: Tensor) -> tuple[Tensor, Tensor]:

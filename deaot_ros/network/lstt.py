@@ -38,7 +38,8 @@ class PropagationStack(nn.Module):
         long_term: Sequence[LayerMemory],
         short_term: Sequence[LayerMemory],
         long_term_bias: Tensor | None = None,
-    ) -> tuple[Tensor, list[LayerContext]]:
+        with_mass: bool = False,
+    ) -> tuple[Tensor, list[LayerContext], Tensor | None]:
         """Propagate the masks in memory to a frame.
 
         Args:
@@ -46,20 +47,24 @@ class PropagationStack(nn.Module):
             grid: of the tokens.
             long_term, short_term: per layer.
             long_term_bias: [B, 1, S] for padded memory, see :class:`LongTermAttention`.
+            with_mass: also give the attention mass of the first layer.
 
         Returns:
-            [B, 512, h, w] for the decoder, and each layer's context for the memory.
+            [B, 512, h, w] for the decoder, each layer's context for the memory, and the mass.
         """
+        mass: Tensor | None = None
         visual: Tensor = tokens
         identity: Tensor | None = None
         contexts: list[LayerContext] = []
         for layer, long, short in zip(self.layers, long_term, short_term, strict=True):
             context = layer.project(visual, identity)
-            visual, identity = layer.propagate(
-                visual, identity, context, long, short, long_term_bias, grid
+            first = not contexts
+            visual, identity, layer_mass = layer.propagate(
+                visual, identity, context, long, short, long_term_bias, grid, with_mass and first
             )
+            mass = layer_mass if first else mass
             contexts.append(context)
-        return self._output(visual, identity, grid), contexts
+        return self._output(visual, identity, grid), contexts, mass
 
     def reference(
         self, tokens: Tensor, grid: Grid, embedding: Tensor
@@ -80,7 +85,7 @@ class PropagationStack(nn.Module):
         for layer in self.layers:
             context = layer.project(visual, identity)
             memory = layer.memorise(context, embedding)
-            visual, identity = layer.propagate(
+            visual, identity, _ = layer.propagate(
                 visual, identity, context, memory, memory, None, grid
             )
             memories.append(memory)

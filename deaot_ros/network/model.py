@@ -44,10 +44,13 @@ class Propagated(NamedTuple):
     Attributes:
         features: [B, 512, h, w] for the decoder.
         contexts: per layer, for ``memorise``.
+        mass: [B, T, S / T], attention of each token to each long-term frame in the first layer;
+            None unless asked for.
     """
 
     features: Tensor
     contexts: list[LayerContext]
+    mass: Tensor | None = None
 
 
 class DeAOT(nn.Module):
@@ -86,14 +89,16 @@ class DeAOT(nn.Module):
         long_term: Sequence[LayerMemory],
         short_term: Sequence[LayerMemory],
         long_term_bias: Tensor | None = None,
+        with_mass: bool = False,
     ) -> Propagated:
         """Read the memories, one entry per layer with batch B each.
 
         ``long_term_bias`` [B, 1, S] masks tokens of empty slots; None: every token counts.
+        ``with_mass`` also asks for ``Propagated.mass``.
         """
         tokens = _expand(features.tokens, short_term[0].keys.shape[0])
         return Propagated(
-            *self.LSTT(tokens, features.grid, long_term, short_term, long_term_bias)
+            *self.LSTT(tokens, features.grid, long_term, short_term, long_term_bias, with_mass)
         )
 
     def decode(self, features: Features, propagated: Tensor) -> Tensor:
