@@ -5,7 +5,7 @@ The detector was trained on Open Images and is part of the npm package ``@mediap
 
     npm pack @mediapipe/objectron@0.4.1675468480
     pip install tflite==2.18.0
-    python tools/encoder_from_objectron.py mediapipe-objectron-0.4.1675468480.tgz encoder.safetensors
+    python tools/encoder_from_objectron.py mediapipe-objectron-*.tgz encoder.safetensors
     deaot train --encoder-weights encoder.safetensors ...
 
 The detector is a TensorFlow Lite model with batch norm folded into half-precision weights and an
