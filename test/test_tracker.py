@@ -210,7 +210,8 @@ def test_resolution_may_change_in_mid_stream(make: Callable[..., Tracker]) -> No
 
 
 def test_memory_is_bounded(make: Callable[..., Tracker]) -> None:
-    tracker = make(memory=MemorySettings(slots=3, policy="fifo", gap_frames=1))
+    memory = MemorySettings(slots=3, policy="fifo", gap_frames=1, admission=False)
+    tracker = make(memory=memory)
     tracker.start(FRAMES[0], MASK)
     usage = []
     for i in range(8):

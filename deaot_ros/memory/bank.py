@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from deaot_ros.network.attention import MASKED
@@ -15,8 +14,8 @@ class MemoryBank:
     """Keys and values of up to ``capacity`` frames for a batch of object groups.
 
     Memory frames carry no time, so the bank is a set: a write replaces any slot in place and the
-    order of slots has no influence. Slots fill from the front, and only the used front is read.
-    A group that came later does not see the frames before it: they are masked for it.
+    order of slots has no influence. Slots fill from the front. A group that came later does not
+    see the frames before it: they are masked for it. Nothing here waits for the device.
     """
 
     def __init__(self, capacity: int, like: Sequence[LayerMemory]) -> None:
@@ -24,15 +23,13 @@ class MemoryBank:
         self.capacity = capacity
         self.used = 0
         self._tokens = like[0].keys.shape[1]
+        # Zeros, not garbage: a masked NaN would still spread through the product with the values.
         self._layers = [
-            LayerMemory(*(part.new_empty(self._shape(part)) for part in entry)) for entry in like
+            LayerMemory(*(part.new_zeros(self._shape(part)) for part in entry)) for entry in like
         ]
         keys = like[0].keys
-        self._bias = torch.full(
-            (keys.shape[0], 1, capacity * self._tokens), MASKED, dtype=keys.dtype,
-            device=keys.device,
-        )
-        self._all_visible = True
+        self._bias = keys.new_full((keys.shape[0], 1, capacity * self._tokens), MASKED)
+        self._seen_by: list[int] = []  # groups that see each used slot: the first so many
 
     @property
     def groups(self) -> int:
@@ -54,20 +51,26 @@ class MemoryBank:
             layer.keys[:, cells] = new.keys
             layer.values[:, cells] = new.values
         self._bias[:, :, cells] = 0
-        self.used = max(self.used, slot + 1)
-        if not self._all_visible:
-            self._all_visible = not self._bias[:, :, : self.used * self._tokens].any().item()
+        self._seen_by[slot : slot + 1] = [self.groups]
+        self.used = len(self._seen_by)
 
-    def read(self) -> tuple[list[LayerMemory], Tensor | None]:
-        """The used slots.
+    def read(self, padded: bool = False) -> tuple[list[LayerMemory], Tensor | None]:
+        """The used slots, or all of them.
+
+        Args:
+            padded: give every slot, whether it is used or not. Then these are always the same
+                tensors, whose addresses change only with the number of groups.
 
         Returns:
             Per layer views [G, S, C], and the bias [G, 1, S] that masks what a group must not
-            see; None where every group sees every frame.
+            see; None where every group sees every frame and nothing is padded.
         """
+        if padded:
+            return self._layers, self._bias
         end = self.used * self._tokens
         layers = [LayerMemory(m.keys[:, :end], m.values[:, :end]) for m in self._layers]
-        return layers, None if self._all_visible else self._bias[:, :, :end]
+        all_visible = all(groups == self.groups for groups in self._seen_by)
+        return layers, None if all_visible else self._bias[:, :, :end]
 
     def resize(self, capacity: int, groups: int) -> None:
         """Reallocate for more slots or more groups; what new groups hold is masked."""
@@ -83,7 +86,6 @@ class MemoryBank:
         for new, old in zip(self._layers, old_layers, strict=True):
             for new_part, old_part in zip(new, old, strict=True):
                 new_part[:old_groups, :cells] = old_part
-        self._all_visible = self._all_visible and (groups == old_groups or self.used == 0)
 
     def _shape(self, part: Tensor, groups: int | None = None) -> tuple[int, int, int]:
         return (groups or part.shape[0], self.capacity * self._tokens, part.shape[2])

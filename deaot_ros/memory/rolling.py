@@ -1,4 +1,4 @@
-"""The rolling memory of a session: the long-term bank, its schedule, and the previous frame."""
+"""The rolling memory of a session: the long-term bank, its schedule, and short-term memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor
 
 from deaot_ros.memory.bank import MemoryBank
-from deaot_ros.memory.policy import POLICY_CLASSES, Slot, slot_for_pin
+from deaot_ros.memory.policies import make_policy
+from deaot_ros.memory.policy import Candidate, Policy, Slot, free_slots, slot_for_pin
 from deaot_ros.memory.settings import MemorySettings, MemoryUsage
+from deaot_ros.memory.short_term import ShortTermMemory
 from deaot_ros.network.gpm import LayerMemory
 from deaot_ros.network.variants import Variant
 
@@ -20,24 +22,25 @@ _STAMP_TOLERANCE = 0.25
 class RollingMemory:
     """Remembers annotated frames at once and predicted frames on schedule (SPEC section 8).
 
-    The short-term memory is always the frame written last.
+    A frame goes through it in two steps: ``follow`` makes it short-term memory, ``offer`` later
+    puts it into the long-term bank if it is due, worthy, and the policy has a slot for it.
     """
 
     def __init__(self, settings: MemorySettings, variant: Variant) -> None:
-        name = settings.policy
-        if name == "auto":
-            name = "reference" if variant.remembers_references_only else "fifo"
-        self._policy = POLICY_CLASSES[name]()
+        self._settings = settings
+        self._variant = variant
         self._capacity = settings.slots
         self._gap = settings.gap
         self._gap_frames = settings.gap_frames or variant.memory_gap
+        self._short_term = ShortTermMemory(settings.lag, settings.lag_frames)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything and free the tensors."""
+        self._policy: Policy = make_policy(self._settings.policy, self._variant)
         self._bank: MemoryBank | None = None
         self._slots: list[Slot] = []
-        self._short_term: Sequence[LayerMemory] = ()
+        self._short_term.clear()
         self._last_frame = 0
         self._last_stamp = 0.0
 
@@ -45,23 +48,52 @@ class RollingMemory:
     def usage(self) -> MemoryUsage:
         """Slots and bytes."""
         bank, used = self._bank, len(self._slots)
-        size = sum(t.numel() * t.element_size() for entry in self._short_term for t in entry)
+        size = sum(t.numel() * t.element_size() for t in self._short_term.tensors)
         if bank is None:
             return MemoryUsage(used, self._capacity, size)
         return MemoryUsage(used, bank.capacity, size + bank.bytes)
 
     @property
-    def short_term(self) -> Sequence[LayerMemory]:
-        """Entry per layer of the previous frame, [G, T, C]."""
-        return self._short_term
+    def slots(self) -> tuple[Slot, ...]:
+        """What is remembered, by slot."""
+        return tuple(self._slots)
+
+    @property
+    def wants_view(self) -> bool:
+        """Whether ``pin`` and ``Candidate`` must say what objects look like."""
+        return self._policy.wants_view
+
+    def short_term(self, stamp: float) -> Sequence[LayerMemory]:
+        """Short-term entry per layer, [G, T, C], for a frame at ``stamp`` seconds."""
+        return self._short_term.read(stamp)
 
     def long_term(self) -> tuple[list[LayerMemory], Tensor | None]:
         """Entries per layer of all remembered frames and their bias, see ``MemoryBank.read``."""
         assert self._bank is not None, "read before the first reference"
-        return self._bank.read()
+        return self._bank.read(self._settings.padded)
+
+    def due(self, frame: int, stamp: float) -> bool:
+        """Whether it is time to remember a predicted frame with this number and stamp."""
+        if not self._policy.takes_predictions:
+            return False
+        if self._gap is None:
+            return frame - self._last_frame >= self._gap_frames
+        frames = max(1, frame - self._last_frame)
+        elapsed = stamp - self._last_stamp
+        return elapsed + _STAMP_TOLERANCE * elapsed / frames >= self._gap
+
+    def wants_share(self, frame: int, stamp: float) -> bool:
+        """Whether ``offer`` will need the attention that each slot draws from this frame."""
+        return self._policy.wants_share and self.due(frame, stamp)
 
     def pin(
-        self, entry: Sequence[LayerMemory], frame: int, stamp: float, ids: Iterable[int]
+        self,
+        entry: Sequence[LayerMemory],
+        frame: int,
+        stamp: float,
+        ids: Iterable[int],
+        shows: Iterable[int] = (),
+        view: Tensor | None = None,
     ) -> None:
         """Remember an annotated frame for good.
 
@@ -70,45 +102,70 @@ class RollingMemory:
             frame: its number. What is remembered of this very frame already is replaced.
             stamp: its time in seconds.
             ids: the objects that were annotated in it.
+            shows: all objects that are in sight in it.
+            view: see :class:`Candidate`.
         """
         groups = entry[0].keys.shape[0]
         if self._bank is None:
             self._bank = MemoryBank(self._capacity, entry)
         elif groups > self._bank.groups:
             self._bank.resize(self._bank.capacity, groups)
-        annotated = frozenset(ids)
+        annotated, reference = frozenset(ids), not self._slots
         same = [i for i, s in enumerate(self._slots) if s.frame == frame]
         if same:
             slot = same[0]
             annotated |= self._slots[slot].annotated
+            reference = self._slots[slot].reference
         elif self._policy.grows:
             slot = len(self._slots)
         else:
             slot = slot_for_pin(self._slots, self._capacity)
-        self._write(slot, entry, Slot(frame, annotated))
-        self._short_term = entry
+            # Only where there is but one slot is it the reference that makes room.
+            reference = reference or (slot < len(self._slots) and self._slots[slot].reference)
+        seen = annotated.union(shows)
+        self._write(slot, entry, Slot(frame, stamp, annotated, seen, reference), view)
+        self._short_term.restart(entry, stamp)
         self._last_frame, self._last_stamp = frame, stamp
 
-    def remember(self, entry: Sequence[LayerMemory], frame: int, stamp: float) -> None:
-        """Take a predicted frame: always as short-term memory, long-term when it is due."""
-        self._short_term = entry
-        if not self._due(frame, stamp):
-            return
-        self._last_frame, self._last_stamp = frame, stamp
-        slot = self._policy.slot_for_prediction(self._slots, self._capacity)
-        if slot is not None:
-            self._write(slot, entry, Slot(frame, frozenset()))
+    def follow(self, entry: Sequence[LayerMemory], stamp: float) -> None:
+        """Take a predicted frame as short-term memory."""
+        self._short_term.push(entry, stamp)
 
-    def _due(self, frame: int, stamp: float) -> bool:
-        if self._gap is None:
-            return frame - self._last_frame >= self._gap_frames
-        frames = max(1, frame - self._last_frame)
-        elapsed = stamp - self._last_stamp
-        return elapsed + _STAMP_TOLERANCE * elapsed / frames >= self._gap
+    def offer(self, entry: Sequence[LayerMemory], candidate: Candidate) -> bool:
+        """Remember a predicted frame if it is due, worthy and there is a slot for it.
 
-    def _write(self, slot: int, entry: Sequence[LayerMemory], info: Slot) -> None:
+        Returns:
+            Whether it was remembered. A frame that is refused restarts the gap all the same.
+        """
+        if not self.due(candidate.frame, candidate.stamp):
+            return False
+        self._last_frame, self._last_stamp = candidate.frame, candidate.stamp
+        slot = self._slot_for(candidate)
+        if slot is None:
+            return False
+        info = Slot(candidate.frame, candidate.stamp, shows=candidate.shows)
+        self._write(slot, entry, info, candidate.view)
+        return True
+
+    def forget(self, object_id: int) -> None:
+        """An object is removed: frames that were kept for it alone may be given up."""
+        self._slots = [slot.without(object_id) for slot in self._slots]
+
+    def _slot_for(self, candidate: Candidate) -> int | None:
+        gated = self._policy.gated and self._settings.admission
+        if gated and not candidate.worthy:
+            return None
+        if self._policy.grows or len(self._slots) < self._capacity:
+            return len(self._slots)
+        free = free_slots(self._slots, self._capacity, candidate.away if gated else ())
+        return self._policy.give_up(self._slots, free, candidate) if free else None
+
+    def _write(
+        self, slot: int, entry: Sequence[LayerMemory], info: Slot, view: Tensor | None
+    ) -> None:
         assert self._bank is not None
         if slot >= self._bank.capacity:
             self._bank.resize(2 * self._bank.capacity, self._bank.groups)
         self._bank.write(slot, entry)
         self._slots[slot : slot + 1] = [info]
+        self._policy.wrote(info.frame, view)

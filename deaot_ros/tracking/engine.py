@@ -5,7 +5,7 @@ The engine knows places, not ids, states or stamps of a camera; the tracker adds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from deaot_ros.backends import TorchBackend
-from deaot_ros.memory import MemorySettings, MemoryUsage, RollingMemory
-from deaot_ros.network.gpm import LayerContext
+from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemory, view_of
+from deaot_ros.network.gpm import LayerContext, LayerMemory
 from deaot_ros.network.model import Features
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups
@@ -31,6 +31,9 @@ class Frame:
         number: frames processed since the session began, from 0.
         stamp: seconds.
         contexts: of the layers, while the frame is predicted but not remembered yet.
+        share: [slots], attention that each slot drew from the frame's foreground; None where the
+            memory has no use for it.
+        entry: of the frame in memory, per layer, once it is short-term memory.
     """
 
     features: Features
@@ -38,6 +41,8 @@ class Frame:
     number: int
     stamp: float
     contexts: Sequence[LayerContext] | None = None
+    share: Tensor | None = None
+    entry: Sequence[LayerMemory] | None = None
 
 
 class Engine:
@@ -80,13 +85,21 @@ class Engine:
     def match(self, image: np.ndarray, stamp: float) -> tuple[Frame, Tensor]:
         """Encode an image and read the memory; gives the frame and its raw logits."""
         frame = self._encode(image, stamp)
-        long_term, bias = self._memory.long_term()
+        memory = self._memory
+        long_term, bias = memory.long_term()
         propagated = self._backend.propagate(
-            frame.features, long_term, self._memory.short_term, bias
-        )
+            frame.features, long_term, memory.short_term(stamp), bias,
+            memory.wants_share(frame.number, stamp),
+        )  # fmt: skip
         frame.contexts = propagated.contexts
         self.frame = frame
-        return frame, self._backend.decode(frame.features, propagated)
+        logits = self._backend.decode(frame.features, propagated)
+        if propagated.mass is not None:
+            live, grid = self.identities.live_places(), frame.features.grid
+            foreground = labelling.grid_foreground(logits, live, grid)
+            share = torch.einsum("gts,gt->s", propagated.mass.float(), foreground)
+            frame.share = share / share.sum().clamp_(min=1e-12)
+        return frame, logits
 
     def label(
         self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
@@ -104,13 +117,45 @@ class Engine:
         return found
 
     def memorise(self, frame: Frame) -> None:
-        """Remember a matched frame with the places it has now."""
+        """Make a matched frame, with the places it has now, short-term memory."""
         assert frame.contexts is not None, "a frame is remembered once, after match"
-        entry = self._backend.memorise(frame.contexts, self._network_labels(frame.places))
-        self._memory.remember(entry, frame.number, frame.stamp)
+        frame.entry = self._backend.memorise(frame.contexts, self._network_labels(frame.places))
+        self._memory.follow(frame.entry, frame.stamp)
         frame.contexts = None
 
-    def refer(self, frame: Frame, mask: np.ndarray, ids: Sequence[int], all_seen: bool) -> None:
+    def due(self, frame: Frame) -> bool:
+        """Whether it is time for a predicted frame to enter long-term memory."""
+        return self._memory.due(frame.number, frame.stamp)
+
+    def offer(
+        self, frame: Frame, shows: Iterable[int], away: Iterable[int], worthy: bool
+    ) -> bool:
+        """Offer a memorised frame to long-term memory, see :class:`Candidate`; says if it went in.
+
+        Waits for the device where the memory's policy has to.
+        """
+        entry, frame.entry = frame.entry, None
+        assert entry is not None, "a frame is offered once, after memorise"
+        share = frame.share
+        candidate = Candidate(
+            frame.number,
+            frame.stamp,
+            frozenset(shows),
+            frozenset(away),
+            worthy,
+            None if share is None else tuple(share[: self.usage.slots_used].tolist()),
+            self._view(frame, entry),
+        )
+        return self._memory.offer(entry, candidate)
+
+    def refer(
+        self,
+        frame: Frame,
+        mask: np.ndarray,
+        ids: Sequence[int],
+        seen: Iterable[int],
+        all_seen: bool,
+    ) -> None:
         """Merge a mask into the frame's labels and remember it as a reference.
 
         Known ids lose the pixels they had; marked pixels go to their id; the rest stays.
@@ -119,6 +164,7 @@ class Engine:
             frame: the newest frame.
             mask: ids [H, W] at the size of the frame's places.
             ids: that occur in ``mask``.
+            seen: other ids that are in sight in this frame.
             all_seen: every other object is in sight in this frame.
         """
         pinned = tuple(ids)
@@ -138,7 +184,10 @@ class Engine:
         frame.places = torch.where(marked > 0, marked, kept)
         frame.contexts = None
         entry = self._backend.reference(frame.features, self._network_labels(frame.places))
-        self._memory.pin(entry, frame.number, frame.stamp, pinned)
+        frame.entry = None
+        self._memory.pin(
+            entry, frame.number, frame.stamp, pinned, seen, self._view(frame, entry)
+        )
 
     def remove(self, object_id: int) -> None:
         """Forget an id. What memory holds of it stays there unused; its place is retired."""
@@ -147,6 +196,7 @@ class Engine:
             gone = places == self.identities.place(object_id)
             self.frame.places = places.masked_fill(gone, 0)
         self.identities.remove(object_id)
+        self._memory.forget(object_id)
 
     def labels_of(self, frame: Frame) -> np.ndarray:
         """Ids [H, W] of a frame, uint8 or uint16. Waits for the device."""
@@ -161,6 +211,11 @@ class Engine:
         return Frame(
             self._backend.encode(image, self._size), torch.empty(0), self._number, stamp
         )
+
+    def _view(self, frame: Frame, entry: Sequence[LayerMemory]) -> Tensor | None:
+        if not self._memory.wants_view:
+            return None
+        return view_of(entry[0], self._network_labels(frame.places), frame.features.grid)
 
     def _network_labels(self, places: Tensor) -> Tensor:
         return split_groups(resize_labels(places, self._size), self.identities.groups)

@@ -112,6 +112,27 @@ def scores(logits: Tensor, live: Sequence[Sequence[int]]) -> Tensor:
     return total / count.clamp_(min=1)
 
 
+def grid_foreground(
+    logits: Tensor, live: Sequence[Sequence[int]], grid: tuple[int, int]
+) -> Tensor:
+    """Probability of being any object of its group at each cell of the stride-16 grid.
+
+    Logits are resampled before the softmax and corners are aligned for every variant, as RMem
+    does.
+
+    Args:
+        logits, live: see :func:`label`.
+        grid: (height, width) in cells.
+
+    Returns:
+        float32 [G, cells].
+    """
+    coarse = upsample_logits(logits, grid, True)
+    return torch.stack(
+        [1 - p[0].flatten() for _, p in _group_probabilities(coarse, live, grid, True)]
+    )
+
+
 def _label_one_group(
     logits: Tensor,
     live: Sequence[int],

@@ -28,7 +28,8 @@ class TrackedObject:
         box: tight (x, y, width, height) in pixels; zeros where the object has no pixels.
         area: pixels.
         centroid: (x, y) in pixels.
-        score: mean probability of the object inside its mask, 0..1; 0 where it has no pixels.
+        score: how likely the mask is right, 0..1; 0 where it has no pixels. With a calibration
+            next to the weights the chance of J > 0.5, else the mean probability in the mask.
         last_seen: stamp in seconds of the newest frame in which it was tracked.
     """
 
@@ -51,6 +52,8 @@ class TrackResult:
         stamp: seconds.
         frame: frames processed since the session began, from 0.
         session: grows whenever identities start anew.
+        flooded: ids whose mask has grown beyond belief (``StateSettings.max_mask_growth``); they
+            are not TRACKED, and the frame is not remembered.
         confidence: uint8 [H, W], 255 times the probability of being any object; None unless asked
             for.
     """
@@ -61,3 +64,4 @@ class TrackResult:
     frame: int
     session: int
     confidence: np.ndarray | None = None
+    flooded: tuple[int, ...] = ()

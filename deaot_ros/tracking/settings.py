@@ -21,6 +21,10 @@ class StateSettings:
         remove_timeout: further seconds until LOST becomes REMOVED; 0: never.
         max_mask_growth: times the largest area trusted so far that an area may reach in one
             step; above it the mask is taken for a flood. 0: no limit.
+        return_time: seconds that an object must be seen without a break before it counts as
+            tracked again.
+        max_speed: image diagonals per second that an object may move; a mask further away is not
+            believed until the object could have got there. 0: no limit.
 
     Raises:
         ValueError: a value out of range.
@@ -31,6 +35,8 @@ class StateSettings:
     lost_timeout: float = 2.0
     remove_timeout: float = 0.0
     max_mask_growth: float = 4.0
+    return_time: float = 0.1
+    max_speed: float = 2.0
 
     def __post_init__(self) -> None:
         if self.min_area < 1:
@@ -43,6 +49,8 @@ class StateSettings:
             raise ValueError(
                 f"max_mask_growth must be above 1, or 0 for no limit, got {self.max_mask_growth}"
             )
+        if self.return_time < 0 or self.max_speed < 0:
+            raise ValueError("return_time and max_speed must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

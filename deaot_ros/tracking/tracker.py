@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from deaot_ros.errors import CheckpointError, MaskError, MaskErrorCode, NotStart
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
 from deaot_ros.tracking import labelling
+from deaot_ros.tracking.admission import worth_remembering
+from deaot_ros.tracking.calibration import Calibration, load_calibration
 from deaot_ros.tracking.checks import check_image, check_mask
 from deaot_ros.tracking.engine import Engine
 from deaot_ros.tracking.measuring import NOTHING, Shape, measure
@@ -42,6 +45,7 @@ class Tracker:
         backend: TorchBackend,
         settings: TrackerSettings | None = None,
         weights: str = "",
+        calibration: Calibration | None = None,
     ) -> None:
         """See :meth:`load` for the usual way.
 
@@ -49,12 +53,14 @@ class Tracker:
             backend: runs the network. Several trackers may share one.
             settings: None: the defaults.
             weights: what people are told about where the weights come from.
+            calibration: of the scores; None: they are mean probabilities.
         """
         self.settings = settings or TrackerSettings()
         self.weights = weights
         self.session = 1
         self._backend = backend
         self._states = self.settings.states
+        self._calibration = calibration or Calibration()
         self._engine: Engine | None = None
         self._lives: dict[int, ObjectLife] = {}
         self._removed: list[TrackedObject] = []
@@ -81,7 +87,7 @@ class Tracker:
 
         Raises:
             VariantError: unknown variant.
-            CheckpointError: weights missing, damaged or for another variant.
+            CheckpointError: weights or calibration missing, damaged or for another variant.
             DeviceError: device, backend or precision not to be had.
         """
         network = build_network(variant)
@@ -92,7 +98,8 @@ class Tracker:
                 "(models/README.md says where the published ones are)"
             )
         load_checkpoint(network, path)
-        return cls(load_backend(network, device, backend, precision), settings, str(path))
+        runner = load_backend(network, device, backend, precision)
+        return cls(runner, settings, str(path), load_calibration(path))
 
     @property
     def variant(self) -> str:
@@ -204,13 +211,23 @@ class Tracker:
         found = engine.label(frame, logits, size, confidence)
         scores = labelling.scores(logits, engine.identities.live_places())
         engine.memorise(frame)
-        # Everything is under way on the device; the first transfer waits for it.
+        # Everything is under way on the device; the first transfer waits for it. Long-term memory
+        # is written last: whether the frame is worth it is known only now.
         labels = engine.labels_of(frame)
         foreground = None
         if found.foreground is not None:
             foreground = (found.foreground * 255).round_().to(torch.uint8).cpu().numpy()
-        objects = self._observe(engine, labels, scores.cpu().numpy(), stamp)
-        return TrackResult(labels, objects, stamp, frame.number, self.session, foreground)
+        observed, shapes = self._observe(engine, labels, scores.cpu().numpy(), stamp)
+        if engine.due(frame):
+            shows = [i for i, life in self._lives.items() if life.tracked]
+            away = [i for i, life in self._lives.items() if not life.tracked]
+            worthy = worth_remembering(self._lives, shapes, labels)
+            engine.offer(frame, shows, away, worthy)
+        flooded = tuple(i for i in self.object_ids if self._lives[i].flooded)
+        objects = self._settle(observed)
+        return TrackResult(
+            labels, objects, stamp, frame.number, self.session, foreground, flooded
+        )
 
     @torch.inference_mode()
     def predict(self, image: np.ndarray, stamp: float | None = None) -> Prediction:
@@ -236,6 +253,7 @@ class Tracker:
     def memorise(self, labels: np.ndarray) -> None:
         """Remember the frame of the last ``predict`` with these labels, [H, W] object ids.
 
+        Whoever gives the labels vouches for them: long-term memory takes the frame when it is due.
         Pixels of ids that are not tracked count as background.
 
         Raises:
@@ -244,8 +262,12 @@ class Tracker:
         engine = self._started()
         if engine.frame is None or engine.frame.contexts is None:
             raise NotStartedError("no predicted frame to remember; call predict first")
-        engine.frame.places = engine.places_of(labels)
-        engine.memorise(engine.frame)
+        frame = engine.frame
+        frame.places = engine.places_of(labels)
+        engine.memorise(frame)
+        if engine.due(frame):
+            shows = set(np.unique(labels).tolist()).intersection(self._lives)
+            engine.offer(frame, shows, shows.symmetric_difference(self._lives), worthy=True)
 
     @torch.inference_mode()
     def annotate(
@@ -356,14 +378,14 @@ class Tracker:
         """Merge a checked mask into the engine's newest frame."""
         frame = engine.frame
         assert frame is not None
-        others = [life for i, life in self._lives.items() if i not in ids]
-        all_seen = all(life.state is ObjectState.TRACKED for life in others)
-        engine.refer(frame, mask, ids, all_seen)
+        others = {i: life for i, life in self._lives.items() if i not in ids}
+        seen = [i for i, life in others.items() if life.tracked]
+        engine.refer(frame, mask, ids, seen, len(seen) == len(others))
         labels = engine.labels_of(frame)
         shapes = measure(labels, engine.identities.ids)
         for object_id in ids:
-            area = shapes[object_id].area
-            self._lives.setdefault(object_id, ObjectLife()).confirm(area, frame.stamp)
+            life = self._lives.setdefault(object_id, ObjectLife())
+            life.confirm(shapes[object_id], frame.stamp)
         objects = tuple(
             _describe(i, self._lives[i], shapes[i], float(shapes[i].area > 0))
             for i in self.object_ids
@@ -374,15 +396,22 @@ class Tracker:
 
     def _observe(
         self, engine: Engine, labels: np.ndarray, scores: np.ndarray, stamp: float
-    ) -> tuple[TrackedObject, ...]:
+    ) -> tuple[list[TrackedObject], dict[int, Shape]]:
         """Judge every object by what the frame shows."""
         shapes = measure(labels, self.object_ids)
+        diagonal = math.hypot(*labels.shape)
         objects: list[TrackedObject] = []
         for object_id, shape in shapes.items():
             life = self._lives[object_id]
-            score = float(scores[engine.identities.place(object_id)]) if shape.area else 0.0
-            life.observe(shape.area, score, stamp, self._states)
+            score = 0.0
+            if shape.area:
+                score = self._calibration(float(scores[engine.identities.place(object_id)]))
+            life.observe(shape, score, stamp, diagonal, self._states)
             objects.append(_describe(object_id, life, shape, score))
+        return objects, shapes
+
+    def _settle(self, objects: list[TrackedObject]) -> tuple[TrackedObject, ...]:
+        """Forget the objects that were away for too long; all objects of the frame by id."""
         for gone in [o.id for o in objects if o.state is ObjectState.REMOVED]:
             self.remove(gone)
         return self._with_removed(o for o in objects if o.state is not ObjectState.REMOVED)

@@ -1,0 +1,64 @@
+"""Rules that look at the age of frames only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from deaot_ros.memory.policy import Candidate, Slot
+
+
+class _AgePolicy:
+    """Needs nothing but frame numbers and stamps."""
+
+    grows = False
+    takes_predictions = True
+    gated = True
+    wants_share = False
+    wants_view = False
+
+    def wrote(self, frame: int, view: Tensor | None) -> None:
+        pass
+
+    def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
+        """The oldest one."""
+        return min(free, key=lambda i: slots[i].frame)
+
+
+class ReferencePolicy(_AgePolicy):
+    """Annotated frames only, as published for T, S and B."""
+
+    takes_predictions = False
+
+
+class FifoPolicy(_AgePolicy):
+    """Annotated frames stay; of the others the newest."""
+
+
+class UnboundedPolicy(_AgePolicy):
+    """Every frame stays, as published for the L variants. For parity only: memory grows."""
+
+    grows = True
+    gated = False
+
+
+class LogPolicy(_AgePolicy):
+    """Spacing grows geometrically with age, so that few slots span the whole session.
+
+    Given up is the frame that is most redundant on a logarithmic scale of age: the one whose
+    removal leaves the smallest ratio between the ages of its two neighbours.
+    """
+
+    def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
+        order = sorted(range(len(slots)), key=lambda i: slots[i].stamp, reverse=True)
+        # Ages count from one interval after the candidate, so that none is zero.
+        interval = max(candidate.stamp - slots[order[0]].stamp, 1e-6)
+        ages = [interval] + [candidate.stamp - slots[i].stamp + interval for i in order]
+        ages.append(ages[-1])  # nothing is older than the oldest
+        ratios = {
+            slot: math.log(max(ages[place + 1], interval) / max(ages[place - 1], interval))
+            for place, slot in enumerate(order, 1)
+        }
+        return min(free, key=lambda i: (ratios[i], slots[i].frame))
