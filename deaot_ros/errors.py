@@ -40,6 +40,10 @@ class VariantError(DeaotError, ValueError):
     """A network variant that does not exist."""
 
 
+class DatasetError(DeaotError, ValueError):
+    """A data set whose folders or files are missing, damaged or contradict each other."""
+
+
 class DeviceError(DeaotError, RuntimeError):
     """A device, backend or precision that this machine cannot give."""
 
