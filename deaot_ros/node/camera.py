@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from deaot_ros.node import qos
 from deaot_ros.node.frame_history import CameraFrame, CameraMessage
-from deaot_ros.node.parameters import Parameters
 from deaot_ros.node.timeline import seconds
 
 try:
@@ -29,13 +29,27 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 RELIABILITIES = {"reliable": qos.RELIABLE, "best_effort": qos.BEST_EFFORT}
 
 
+class CameraParameters(Protocol):
+    """What a camera's subscriber must be told; the node's parameters hold it."""
+
+    @property
+    def image_transport(self) -> str:
+        """``raw`` or ``compressed``."""
+        ...
+
+    @property
+    def image_reliability(self) -> str:
+        """``reliable``, ``best_effort`` or ``auto``."""
+        ...
+
+
 class Camera:
     """Subscribes, and hands every message on as a :class:`CameraFrame`."""
 
     def __init__(
         self,
-        node: LifecycleNode,
-        parameters: Parameters,
+        node: Node,
+        parameters: CameraParameters,
         deliver: Callable[[CameraFrame], None],
     ) -> None:
         """Subscribe.
