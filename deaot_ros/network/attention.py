@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deaot_ros.network.regularisation import drop_channels
+
 KEY_CHANNELS = 128
 SCALE = 1.0 / math.sqrt(KEY_CHANNELS)
 WINDOW_RADIUS = 7
@@ -37,6 +39,8 @@ class Grid(NamedTuple):
 class GatedOutput(nn.Module):
     """What follows every attention: gate, depth-wise 5x5 convolution, projection (equation 5)."""
 
+    channel_dropout: float = 0.0  # while training, behind the convolution
+
     def __init__(self, value_channels: int, out_channels: int) -> None:
         super().__init__()
         self.dw_conv = DepthwiseConv(value_channels)
@@ -44,7 +48,10 @@ class GatedOutput(nn.Module):
 
     def emit(self, attended: Tensor, gate: Tensor, grid: Grid) -> Tensor:
         """[B, T, V] attended values and their gate to [B, T, out]."""
-        return self.projection(self.dw_conv(attended * gate, grid))
+        mixed = self.dw_conv(attended * gate, grid)
+        if self.training and self.channel_dropout:
+            mixed = drop_channels(mixed, self.channel_dropout)
+        return self.projection(mixed)
 
 
 class DepthwiseConv(nn.Module):

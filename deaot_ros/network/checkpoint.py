@@ -43,17 +43,26 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> dict[str, str]:
             mis-shaped.
     """
     path = Path(path).expanduser()
+    state, metadata = read_tensors(path)
+    _check(network, state, path)
+    own = network.state_dict()
+    network.load_state_dict({name: state.get(name, value) for name, value in own.items()})
+    return metadata
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Names and tensors of a weights file, and its metadata (none in torch files).
+
+    Raises:
+        CheckpointError: missing or unreadable file.
+    """
     if not path.is_file():
         raise CheckpointError(f"no weights file at {path}; give the path of an existing file")
     if path.suffix == ".safetensors":
         state, metadata = _read_safetensors(path)
     else:
         state, metadata = _read_torch(path), {}
-    state = {name.removeprefix("module."): value for name, value in state.items()}
-    _check(network, state, path)
-    own = network.state_dict()
-    network.load_state_dict({name: state.get(name, value) for name, value in own.items()})
-    return metadata
+    return {name.removeprefix("module."): value for name, value in state.items()}, metadata
 
 
 def save_weights(network: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from deaot_ros.network.attention import (
     SelfAttention,
     ShortTermAttention,
 )
+from deaot_ros.network.regularisation import drop_samples
 
 CHANNELS = 256
 BRANCH_VALUES = 2 * CHANNELS
@@ -52,6 +53,8 @@ class LayerContext(NamedTuple):
 
 class GatedPropagation(nn.Module):
     """Long-term, short-term and self-propagation of a visual and an ID branch."""
+
+    drop_path: float = 0.0  # of the self-propagation, while training
 
     def __init__(self, first: bool) -> None:
         super().__init__()
@@ -117,6 +120,8 @@ class GatedPropagation(nn.Module):
         read = read + self.short_term_attn(query, *short_term, gate, grid)
         visual, identity = _add(visual, identity, read)
         read = self.self_attn(self.norm2(visual), self.id_norm2(identity), grid)
+        if self.training and self.drop_path:
+            read = drop_samples(read, self.drop_path)
         return *_add(visual, identity, read), mass
 
 
