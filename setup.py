@@ -18,6 +18,7 @@ setup(
     package_data={"deaot_ros": ["**/*.html", "**/*.js", "**/*.css", "**/*.yaml"]},
     data_files=[
         shared("models", "*.safetensors"),
+        shared("models", "*.calibration.json"),
         shared("config", "*"),
         ("share/deaot_ros", ["package.xml"]),
     ],

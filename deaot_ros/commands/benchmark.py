@@ -1,12 +1,17 @@
 """Measure on this machine.
 
 speed   milliseconds per frame and per stage of the network
+node    what the ROS node adds to that
+scores  how often a mask with a given score is right; writes the calibration
+long    memories side by side over thousands of frames: drift, recovery, swaps, cost
 """
 
 from __future__ import annotations
 
 import argparse
 
+from deaot_ros.commands.benchmark_long import add_long_arguments, run_long_benchmark
+from deaot_ros.commands.benchmark_scores import add_scores_arguments, run_scores_benchmark
 from deaot_ros.commands.options import (
     add_network_options,
     add_tracker_options,
@@ -34,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--width", type=positive, default=640, help="of the image (640)")
     add_tracker_options(node)
     node.set_defaults(measure=_node)
+    scores = kinds.add_parser("scores", help="how often a mask with a given score is right")
+    add_scores_arguments(scores)
+    scores.set_defaults(measure=run_scores_benchmark)
+    long = kinds.add_parser("long", help="memories side by side over thousands of frames")
+    add_long_arguments(long)
+    long.set_defaults(measure=run_long_benchmark)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +57,17 @@ def tracker_settings(arguments: argparse.Namespace) -> TrackerSettings:
         return TrackerSettings(max_long_side=limit) if limit else TrackerSettings()
     except ValueError as error:
         raise DeaotError(f"--max-long-side: {error}") from None
+
+
+def find_weights(arguments: argparse.Namespace) -> Path:
+    """The weights file that the options ask for.
+
+    Raises:
+        CheckpointError: none is named, and none comes with the package.
+    """
+    from deaot_ros.tracking.tracker import find_weights
+
+    return find_weights(arguments.variant, arguments.weights)
 
 
 def load_tracker(arguments: argparse.Namespace) -> Tracker:

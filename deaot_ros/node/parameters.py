@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 
 from deaot_ros.backends import BACKENDS, PRECISIONS
 from deaot_ros.errors import DeaotError
-from deaot_ros.memory import POLICIES, MemorySettings
+from deaot_ros.memory import MAX_LAG, POLICIES, MemorySettings
 from deaot_ros.network import VARIANTS
 from deaot_ros.tracking import StateSettings, TrackerSettings
 
@@ -131,6 +131,14 @@ class Parameters:
         0.0, "memory.gap", "s between remembered frames; 0: the variant's published frame count",
         low=0.0, high=3600.0, read_only=True,
     )
+    memory_admission: bool = _p(
+        True, "memory.admission", "remember only frames whose masks can be believed",
+        read_only=True,
+    )
+    short_term_lag: float = _p(
+        0.0, "short_term.lag", "s that short-term memory lies back; 0: the previous frame",
+        low=0.0, high=MAX_LAG, read_only=True,
+    )
     mask_mode: str = _p(
         "merge", "mask_mode", "what a target mask does to objects it does not show",
         "merge", "replace",
@@ -179,6 +187,14 @@ class Parameters:
     )
     max_mask_growth: float = _p(
         4.0, "max_mask_growth", "times the largest trusted area that is a flood; 0: no limit",
+        low=0.0, high=1000.0,
+    )
+    return_time: float = _p(
+        0.1, "return_time", "s in sight without a break until an object is TRACKED again",
+        low=0.0, high=60.0,
+    )
+    max_speed: float = _p(
+        2.0, "max_speed", "image diagonals per s that an object may move; 0: no limit",
         low=0.0, high=1000.0,
     )
     time_jump_policy: str = _p(
@@ -254,6 +270,8 @@ class Parameters:
             lost_timeout=self.lost_timeout,
             remove_timeout=self.remove_timeout,
             max_mask_growth=self.max_mask_growth,
+            return_time=self.return_time,
+            max_speed=self.max_speed,
         )
 
     @property
@@ -265,7 +283,11 @@ class Parameters:
             network_size=fixed,
             max_objects=self.max_objects,
             memory=MemorySettings(
-                slots=self.memory_slots, policy=self.memory_policy, gap=self.memory_gap or None
+                slots=self.memory_slots,
+                policy=self.memory_policy,
+                gap=self.memory_gap or None,
+                admission=self.memory_admission,
+                lag=self.short_term_lag,
             ),
             states=self.state_settings,
         )

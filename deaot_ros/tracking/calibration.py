@@ -104,5 +104,5 @@ def load_calibration(weights: Path) -> Calibration:
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{path} is not a calibration of scores ({error}); expected JSON with the lists "
-            "'probability' and 'chance'. Write it anew with deaot calibrate, or delete it"
+            "'probability' and 'chance'. Delete it, or renew it: deaot benchmark scores --write"
         ) from None

@@ -91,12 +91,7 @@ class Tracker:
             DeviceError: device, backend or precision not to be had.
         """
         network = build_network(variant)
-        path = Path(weights).expanduser() if weights else shipped_weights(variant)
-        if path is None:
-            raise CheckpointError(
-                f"no weights come with the package for '{variant}'; give a file "
-                "(models/README.md says where the published ones are)"
-            )
+        path = find_weights(variant, weights)
         load_checkpoint(network, path)
         runner = load_backend(network, device, backend, precision)
         return cls(runner, settings, str(path), load_calibration(path))
@@ -459,6 +454,21 @@ class Tracker:
                 f"{count} objects would be tracked, at most {self.settings.max_objects} may be; "
                 "remove some, or raise max_objects",
             )
+
+
+def find_weights(variant: str, weights: str | Path | None) -> Path:
+    """The file named, or the one that comes with the package.
+
+    Raises:
+        CheckpointError: none is named, and none comes with the package.
+    """
+    path = Path(weights).expanduser() if weights else shipped_weights(variant)
+    if path is None:
+        raise CheckpointError(
+            f"no weights come with the package for '{variant}'; give a file "
+            "(models/README.md says where the published ones are)"
+        )
+    return path
 
 
 def _describe(object_id: int, life: ObjectLife, shape: Shape, score: float) -> TrackedObject:

@@ -1,0 +1,219 @@
+"""Several memories track the same long video side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deaot_ros.backends import TorchBackend
+from deaot_ros.network.model import Features
+from deaot_ros.tracking import MemorySettings, Tracker, TrackerSettings
+from deaot_ros.tracking.calibration import Calibration
+
+Frame = tuple[np.ndarray, np.ndarray | None]
+"""Image uint8 [H, W, 3] RGB and its true labels [H, W]; None where they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A memory that takes part, as ``POLICY``, ``POLICY:SLOTS`` or ``POLICY:SLOTS:open``.
+
+    Attributes:
+        policy, slots: of the memory.
+        admission: frames are remembered only when they are worth it; ``open`` takes all.
+    """
+
+    policy: str
+    slots: int = 9
+    admission: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> Entrant:
+        """Read the short form.
+
+        Raises:
+            ValueError: it is not of that form.
+        """
+        policy, _, rest = text.strip().partition(":")
+        slots, _, door = rest.partition(":")
+        if door not in ("", "open") or (slots and not slots.isdigit()):
+            raise ValueError(f"'{text}' is not POLICY, POLICY:SLOTS or POLICY:SLOTS:open")
+        entrant = cls(policy, int(slots or 9), not door)
+        entrant.settings(1.0, 0.0)  # says what is wrong
+        return entrant
+
+    @property
+    def name(self) -> str:
+        if self.policy in ("reference", "unbounded"):
+            return self.policy
+        return f"{self.policy}:{self.slots}" + ("" if self.admission else ":open")
+
+    def settings(self, gap: float, lag: float) -> MemorySettings:
+        """Settings of its memory; gap and lag in seconds."""
+        return MemorySettings(
+            slots=self.slots, policy=self.policy, gap=gap, admission=self.admission, lag=lag
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What one entrant did; F frames after the first, O objects.
+
+    Attributes:
+        j: [F, O], NaN where the object is truly out of sight.
+        area: [F, O], pixels it said the object has.
+        owner: [F, O], the object that truly has more than half of these pixels, 0: none.
+        milliseconds: [F], of the whole step, encoder included.
+        size: [F], bytes of memory on the device.
+    """
+
+    j: np.ndarray
+    area: np.ndarray
+    owner: np.ndarray
+    milliseconds: np.ndarray
+    size: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class LongRun:
+    """A run.
+
+    Attributes:
+        ids: objects of the first mask.
+        true_area: [F, O] pixels; all zero where truth is not known.
+        rate: frames per second.
+        tracks: by the entrant's name.
+        host_bytes: [F], resident memory of the process.
+    """
+
+    ids: tuple[int, ...]
+    true_area: np.ndarray
+    rate: float
+    tracks: dict[str, Track]
+    host_bytes: np.ndarray
+
+
+def run_long(
+    backend: TorchBackend,
+    calibration: Calibration,
+    entrants: Sequence[Entrant],
+    frames: Iterable[Frame],
+    rate: float,
+    gap: float,
+    lag: float = 0.0,
+    settings: TrackerSettings | None = None,
+) -> LongRun:
+    """Let every entrant track the same frames; the encoder runs once for all.
+
+    Args:
+        backend: with the network.
+        calibration: of its scores.
+        entrants: at least one.
+        frames: the first one with labels.
+        rate: frames per second.
+        gap: seconds between remembered frames.
+        lag: seconds that short-term memory lies back.
+        settings: of the trackers, but for their memory.
+
+    Raises:
+        ValueError: the first frame has no labels, or there is only one frame.
+    """
+    shared = _SharedEncoder(backend)
+    base = settings or TrackerSettings()
+    trackers = {
+        e.name: Tracker(
+            shared,  # type: ignore[arg-type]
+            TrackerSettings(
+                base.max_long_side, base.network_size, base.max_objects,
+                e.settings(gap, lag), base.states,
+            ),
+            calibration=calibration,
+        )
+        for e in entrants
+    }  # fmt: skip
+    source = iter(frames)
+    image, truth = next(source)
+    if truth is None:
+        raise ValueError("the first frame has no mask; tracking begins with one")
+    ids = tuple(int(i) for i in np.unique(truth) if i not in (0, 255))
+    for tracker in trackers.values():
+        tracker.start(image, truth, 0.0)
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in trackers}
+    true_areas, host = [], []
+    for number, (image, truth) in enumerate(source, 1):
+        encoding = shared.encoding_time(image, next(iter(trackers.values())))
+        for name, tracker in trackers.items():
+            start = time.perf_counter()
+            result = tracker.step(image, number / rate)
+            spent = 1000 * (time.perf_counter() - start + encoding)
+            scored = _score(result.labels, truth, ids)
+            rows[name].append((*scored[:3], spent, tracker.memory_usage.bytes))
+        true_areas.append(scored[3])
+        host.append(resident_bytes())
+    if not true_areas:
+        raise ValueError("one frame only; a run needs more")
+    tracks = {
+        name: Track(*(np.array(column) for column in zip(*row))) for name, row in rows.items()
+    }
+    return LongRun(ids, np.array(true_areas), rate, tracks, np.array(host))
+
+
+def _score(
+    labels: np.ndarray, truth: np.ndarray | None, ids: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """J, area, owner and true area of every object."""
+    known = np.array((0, *ids))
+    table = np.zeros(65536, np.int64)
+    table[known] = np.arange(len(known))
+    count = len(known)
+    said = table[labels]
+    if truth is None:
+        area = np.bincount(said.ravel(), minlength=count)[1:]
+        return np.full(len(ids), np.nan), area, np.zeros_like(area), np.zeros_like(area)
+    both = np.bincount((table[truth] * count + said).ravel(), minlength=count * count)
+    both = both.reshape(count, count)  # [truth, said]
+    area, true_area = both.sum(0)[1:], both.sum(1)[1:]
+    common = np.diagonal(both)[1:]
+    j = np.where(true_area > 0, common / np.maximum(area + true_area - common, 1), np.nan)
+    most = both[1:, 1:].argmax(0)
+    owns = 2 * both[1:, 1:].max(0) > area
+    return j, area, np.where(owns & (area > 0), known[1:][most], 0), true_area
+
+
+class _SharedEncoder:
+    """A backend that encodes an image once, however many trackers ask."""
+
+    def __init__(self, backend: TorchBackend) -> None:
+        self._backend = backend
+        self._image: np.ndarray | None = None
+        self._features: Features | None = None
+
+    def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
+        if image is not self._image or self._features is None:
+            self._image, self._features = image, self._backend.encode(image, size)
+        return self._features
+
+    def encoding_time(self, image: np.ndarray, tracker: Tracker) -> float:
+        """Encode an image for all trackers; gives the seconds that it took."""
+        import torch
+
+        start = time.perf_counter()
+        with torch.inference_mode():
+            self.encode(image, tracker.network_size(*image.shape[:2]))
+        return time.perf_counter() - start
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except (OSError, ValueError, IndexError):
+        return 0
