@@ -74,8 +74,10 @@ def as_json(summaries: dict[str, Summary]) -> dict[str, Any]:
 
 
 def trials(run: LongRun, track: Track) -> list[Trial]:
-    """All returns of all objects, object by object in order of time."""
+    """All returns of all objects, object by object in order of time; needs truth throughout."""
     found: list[Trial] = []
+    if not run.known.all():
+        return found
     for o in range(len(run.ids)):
         sight = in_sight(run)[:, o]
         good = track.j[:, o] > _GOOD
@@ -106,20 +108,14 @@ def agreement(run: LongRun, name: str, other: str, length: float) -> tuple[int, 
 
 def in_sight(run: LongRun) -> np.ndarray:
     """[F, O], where an object shows a part worth speaking of."""
-    shown = np.where(run.true_area > 0, run.true_area, np.nan)
-    with np.errstate(all="ignore"):
-        typical = np.nan_to_num(np.nanmedian(shown, axis=0)) if shown.size else 0
-    return run.true_area > np.maximum(_IN_SIGHT * typical, 0)
+    return run.true_area > _IN_SIGHT * _typical_area(run)
 
 
 def _summary(run: LongRun, track: Track) -> Summary:
     sight = in_sight(run)
     parts = np.array_split(np.arange(len(sight)), _PARTS)
-    typical = np.array(
-        [np.median(a[a > 0]) if (a > 0).any() else 1.0 for a in run.true_area.T]
-    )
-    absent = (run.true_area == 0) & run.true_area.any()
-    false = (track.area / typical)[absent]
+    absent = (run.true_area == 0) & run.known[:, None]
+    false = (track.area / _typical_area(run))[absent]
     swaps = sum(
         sum(e - s >= _SWAP for s, e in _runs((owner != 0) & (owner != run.ids[o])))
         for o, owner in enumerate(track.owner.T)
@@ -145,17 +141,23 @@ def _summary(run: LongRun, track: Track) -> Summary:
     )
 
 
+def _typical_area(run: LongRun) -> np.ndarray:
+    """[O], the median over the frames that show an object; 1 where none does."""
+    return np.array([np.median(a[a > 0]) if (a > 0).any() else 1.0 for a in run.true_area.T])
+
+
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
 def _slope(values: np.ndarray) -> tuple[float, float]:
     """Per 1,000 frames, and the standard error, of medians over blocks: single frames are noisy."""
-    blocks = [np.median(b) for b in np.array_split(values, min(50, max(2, len(values) // 20)))]
-    x = np.linspace(0, len(values) / 1000, len(blocks))
-    x = x - x.mean()
+    parts = np.array_split(np.arange(len(values)), min(50, max(2, len(values) // 20)))
+    blocks = np.array([np.median(values[part]) for part in parts])
+    x = np.array([part.mean() / 1000 for part in parts])
+    x -= x.mean()
     slope = float(x @ blocks / (x @ x))
-    rest = np.array(blocks) - np.mean(blocks) - slope * x
+    rest = blocks - blocks.mean() - slope * x
     return slope, float(np.sqrt(rest @ rest / max(1, len(blocks) - 2) / (x @ x)))
 
 

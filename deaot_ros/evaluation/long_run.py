@@ -85,7 +85,8 @@ class LongRun:
 
     Attributes:
         ids: objects of the first mask.
-        true_area: [F, O] pixels; all zero where truth is not known.
+        true_area: [F, O] pixels; zero where truth is not known.
+        known: [F], whether truth is known.
         rate: frames per second.
         tracks: by the entrant's name.
         host_bytes: [F], resident memory of the process.
@@ -93,6 +94,7 @@ class LongRun:
 
     ids: tuple[int, ...]
     true_area: np.ndarray
+    known: np.ndarray
     rate: float
     tracks: dict[str, Track]
     host_bytes: np.ndarray
@@ -144,7 +146,7 @@ def run_long(
     for tracker in trackers.values():
         tracker.start(image, truth, 0.0)
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in trackers}
-    true_areas, host = [], []
+    true_areas, known, host = [], [], []
     for number, (image, truth) in enumerate(source, 1):
         encoding = shared.encoding_time(image, next(iter(trackers.values())))
         for name, tracker in trackers.items():
@@ -154,13 +156,14 @@ def run_long(
             scored = _score(result.labels, truth, ids)
             rows[name].append((*scored[:3], spent, tracker.memory_usage.bytes))
         true_areas.append(scored[3])
+        known.append(truth is not None)
         host.append(resident_bytes())
     if not true_areas:
         raise ValueError("one frame only; a run needs more")
     tracks = {
         name: Track(*(np.array(column) for column in zip(*row))) for name, row in rows.items()
     }
-    return LongRun(ids, np.array(true_areas), rate, tracks, np.array(host))
+    return LongRun(ids, np.array(true_areas), np.array(known), rate, tracks, np.array(host))
 
 
 def _score(

@@ -66,10 +66,16 @@ class DiagnosticsPublisher:
 
     def _tracker(self, worker: Worker, state: int) -> DiagnosticStatus:
         tracker, memory = worker.tracker, worker.tracker.memory_usage
-        level = ERROR if state == TrackerStatus.ERROR else OK
+        level, message = OK, STATE_NAMES[state]
+        if state == TrackerStatus.ERROR:
+            level = ERROR
+        elif worker.flooded:
+            ids = ", ".join(map(str, worker.flooded))
+            level, message = WARN, f"the masks of objects {ids} have grown beyond belief"
+        if worker.fault:
+            message = worker.fault.splitlines()[0]
         return self._task(
-            "tracker", level, worker.fault.splitlines()[0] if worker.fault else STATE_NAMES[state],
-            session=tracker.session, objects=len(tracker.object_ids),
+            "tracker", level, message, session=tracker.session, objects=len(tracker.object_ids),
             memory_slots=f"{memory.slots_used}/{memory.slots_capacity}", memory_bytes=memory.bytes,
         )
 

@@ -55,6 +55,7 @@ class Worker:
         self.statistics = Statistics()
         self.enabled = True
         self.fault = ""
+        self.flooded: tuple[int, ...] = ()
         self._outputs = outputs
         self._parameters = parameters
         self._logger = logger
@@ -182,8 +183,17 @@ class Worker:
             confidence=self._outputs.wants_confidence(self._parameters()),
         )
         frame.labels = result.labels
+        self._report_floods(result.flooded)
         self._position = frame.number
         return result
+
+    def _report_floods(self, ids: tuple[int, ...]) -> None:
+        for object_id in set(ids).difference(self.flooded):
+            self._logger.warning(
+                f"the mask of object {object_id} has grown beyond belief (max_mask_growth); "
+                "it is not remembered, correct it if it stays so"
+            )
+        self.flooded = ids
 
     def _publish(self, frame: CameraFrame, image: np.ndarray, result: TrackResult) -> None:
         shift = self._timeline.at(0.0)

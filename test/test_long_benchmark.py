@@ -1,0 +1,177 @@
+"""The long benchmark: its scene, its measures on runs whose answers are known, its command."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("skimage", reason="synthetic scenes need its photographs")
+
+from deaot_ros.cli import main
+from deaot_ros.errors import CheckpointError
+from deaot_ros.evaluation.chart import line_chart
+from deaot_ros.evaluation.long_measures import agreement, summarise, trials
+from deaot_ros.evaluation.long_run import Entrant, LongRun, Track
+from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
+from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
+from deaot_ros.tracking.calibration import Calibration, fit_calibration, load_calibration
+
+RATE = 10.0
+
+
+def test_scene_hides_objects_for_every_length() -> None:
+    scene = long_scene(3, 700, 49, 65, RATE, objects=1)
+    again = long_scene(3, 700, 49, 65, RATE, objects=1)
+    shown = []
+    for t in range(scene.frames):
+        image, labels = scene.render(t)
+        shown.append((labels == 1).any())
+        if t % 100 == 0:
+            np.testing.assert_array_equal(image, again.render(t)[0])
+    assert shown[0]
+    edges = np.flatnonzero(np.diff(np.array(shown, int)))
+    gone = [(b - a) / RATE for a, b in pairwise(edges) if not shown[a + 1]]
+    for length in ABSENCES:
+        assert any(length - 0.3 <= g <= length + 1.0 for g in gone), (length, gone)
+
+
+def known_run() -> LongRun:
+    """One object of 100 px, out of sight in frames 50..99 (5 s) and 150..159 (1 s) of 200."""
+    true_area = np.full((200, 1), 100)
+    true_area[50:100] = true_area[150:160] = 0
+    j = np.where(true_area > 0, 0.8, np.nan)
+    nobody = np.zeros((200, 1), int)
+    ms, size = np.full(200, 20.0), np.full(200, 1000)
+    good = Track(j, np.where(true_area > 0, 100, 0), nobody, ms, size)
+    late = j.copy()
+    late[100:112] = 0.1  # found 1.2 s after its return
+    late[160:] = 0.0  # never found
+    alarm = np.full((200, 1), 100)
+    alarm[50:100] = 30
+    owner = nobody.copy()
+    owner[10:12] = owner[20:30] = 2
+    owner[40] = 2  # one frame is no swap
+    bad = Track(late, alarm, owner, ms + np.arange(200) * 0.01, size + np.arange(200))
+    known = np.ones(200, bool)
+    return LongRun((1,), true_area, known, RATE, {"good": good, "bad": bad}, np.zeros(200))
+
+
+def test_measures_of_a_known_run() -> None:
+    run = known_run()
+    good, bad = summarise(run)["good"], summarise(run)["bad"]
+    assert good.j == pytest.approx(0.8)
+    assert good.recovered[5.0] == (1, 1, 0.0)
+    assert bad.recovered[5.0] == (1, 1, pytest.approx(1.2))
+    assert bad.recovered[1.0] == (1, 0, None)
+    assert good.recovered[2.0] == (0, 0, None)
+    assert (good.swaps, bad.swaps) == (0, 2)
+    assert good.false_area == 0
+    assert bad.false_area == pytest.approx((50 * 0.3 + 10 * 1.0) / 60)
+    assert bad.j_by_tenth[-1] == 0 and bad.j_by_tenth[3] is None
+    assert bad.slope[0] == pytest.approx(10)
+    assert good.slope[0] == pytest.approx(0, abs=1e-9)
+    assert bad.size == (1019, 1199)
+    assert [t.held for t in trials(run, run.tracks["bad"])] == [True, True]
+    assert agreement(run, "bad", "good", 1.0) == (1, 0)
+    assert agreement(run, "good", "bad", 1.0) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("fifo", "fifo:9"), ("log:5", "log:5"), ("ucb:9:open", "ucb:9:open"), ("unbounded",) * 2],
+)
+def test_entrants(text: str, name: str) -> None:
+    assert Entrant.parse(text).name == name
+
+
+@pytest.mark.parametrize("text", ["fifo:x", "lru:9", "fifo:9:shut", "fifo:0"])
+def test_entrants_that_cannot_be(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not POLICY|policy|slots"):
+        Entrant.parse(text)
+
+
+def test_command_on_a_synthetic_scene(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["benchmark", "long", "--frames", "40", "--size", "81x65", "--untrained"]
+    arguments += ["--entrants", "reference,log:2:open", "--gap", "0.5", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    table = capsys.readouterr().out
+    assert "| reference |" in table and "| log:2:open |" in table
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["about"]["frames"] == 39
+    first, last = summary["entrants"]["log:2:open"]["size"]
+    assert first == last > 0
+    for name in ("drift", "recovery", "time", "memory"):
+        assert cv2.imread(str(tmp_path / f"{name}.png")) is not None
+
+
+def test_command_on_real_frames(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """A folder with the first mask only is played to and fro; J stays open."""
+    clip = tmp_path / "clip"
+    (clip / "frames").mkdir(parents=True)
+    (clip / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        frame = rng.integers(0, 256, (65, 81, 3), np.uint8)
+        cv2.imwrite(str(clip / "frames" / f"{i}.png"), frame)
+    mask = np.zeros((65, 81), np.uint8)
+    mask[10:40, 10:40] = 1
+    cv2.imwrite(str(clip / "masks" / "0.png"), mask)
+    arguments = ["benchmark", "long", str(clip), "--frames", "9", "--untrained"]
+    arguments += ["--entrants", "fifo:3", "--output", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["about"]["frames"] == 8
+    assert summary["entrants"]["fifo:3"]["false_area"] is None
+    (clip / "masks" / "0.png").rename(clip / "masks" / "2.png")
+    assert main(arguments) == 2
+    assert "no mask of the first frame" in capsys.readouterr().err
+
+
+def test_chart_puts_values_where_they_belong() -> None:
+    flat = line_chart("t", "x", "y", [0, 1], {"a": [1.0, 1.0]}, (0, 1))
+    low = line_chart("t", "x", "y", [0, 1], {"a": [0.0, 0.0]}, (0, 1))
+    blue = [(p == (31, 119, 180)).all(2)[:, 100:580].any(1) for p in (flat, low)]
+    assert np.flatnonzero(blue[0]).mean() < 60
+    assert np.flatnonzero(blue[1]).mean() > 320
+
+
+def test_calibrated_scores_mean_what_they_say() -> None:
+    """Masks are right with probability p squared; half of them fit, the other half is checked."""
+    rng = np.random.default_rng(0)
+    p = rng.random(20_000)
+    good = rng.random(20_000) < p**2
+    calibration = fit_calibration(p[:10_000].tolist(), good[:10_000].tolist())
+    assert calibration(0.8) == pytest.approx(0.64, abs=0.03)
+    before = reliability(Outcome(tuple(p[10_000:]), tuple(good[10_000:])))
+    after = reliability(Outcome(tuple(map(calibration, p[10_000:])), tuple(good[10_000:])))
+    assert calibration_error(before) > 0.15
+    assert calibration_error(after) < 0.02
+    values = [calibration(v) for v in np.linspace(0, 1, 50)]
+    assert values == sorted(values)
+
+
+def test_calibration_of_few_and_equal_values() -> None:
+    assert fit_calibration([0.7], [True])(0.2) == 1.0
+    assert fit_calibration([0.5, 0.5, 0.5, 0.5], [True, False, True, False])(0.5) == 0.5
+    with pytest.raises(ValueError, match="no outputs"):
+        fit_calibration([], [])
+
+
+def test_calibration_next_to_weights(tmp_path: Path) -> None:
+    weights = tmp_path / "net.safetensors"
+    assert load_calibration(weights)(0.3) == 0.3
+    file = tmp_path / "net.calibration.json"
+    file.write_text('{"probability": [0.2, 0.8], "chance": [0.0, 0.5]}')
+    assert load_calibration(weights)(0.5) == pytest.approx(0.25)
+    assert load_calibration(weights)(0.9) == 0.5
+    for damaged in ("{", '{"probability": [0.2]}', '{"probability": [2], "chance": [1]}'):
+        file.write_text(damaged)
+        with pytest.raises(CheckpointError, match="not a calibration of scores"):
+            load_calibration(weights)
+    with pytest.raises(ValueError, match="rise"):
+        Calibration((0.5, 0.2), (0.1, 0.2))
