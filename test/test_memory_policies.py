@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from golden import golden_state, vectors
 
 from deaot_ros.backends import TorchBackend, load_backend
 from deaot_ros.memory import Candidate, MemorySettings, RollingMemory, view_of
+from deaot_ros.memory.bank import MemoryBank
 from deaot_ros.memory.policies import make_policy
 from deaot_ros.memory.policy import Slot, free_slots
 from deaot_ros.network import build_network
@@ -282,3 +285,36 @@ def test_names_and_classes_agree() -> None:
 
     for name in POLICIES:
         make_policy(name, L)
+
+
+@pytest.mark.parametrize("name", ["fifo", "ucb", "similarity", "log"])
+def test_ten_thousand_updates_cost_nothing_more(name: str) -> None:
+    """Neither tensors nor bookkeeping grow; the test of the tensors' addresses is elsewhere."""
+    m = RollingMemory(MemorySettings(slots=4, policy=name, gap=0.2), L)
+    view = torch.randn(1, 10, 640)
+    m.pin(entry(0.0), 0, 0.0, [1], [1], view)
+    one, marks = entry(1.0), {}
+    tracemalloc.start()
+    for t in range(1, 10_001):
+        share = tuple([1 / len(m.slots)] * len(m.slots))
+        m.follow(one, t / 5)
+        m.offer(one, Candidate(t, t / 5, frozenset({1}), share=share, view=view))
+        if t in (2_000, 10_000):
+            gc.collect()
+            marks[t] = (m.usage, tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert marks[2_000][0] == marks[10_000][0]
+    assert marks[10_000][1] - marks[2_000][1] < 4096
+    assert m.slots[0].reference
+
+
+def test_nine_slots_of_the_largest_variant_fit_into_100_mib() -> None:
+    """DeAOT-L, 480x854 camera, half precision: 31x54 cells, three layers."""
+    cells = 31 * 54
+    like = [
+        LayerMemory(
+            torch.empty(1, cells, 128, dtype=torch.half, device="meta"),
+            torch.empty(1, cells, 1024, dtype=torch.half, device="meta"),
+        )
+    ] * L.layers
+    assert 99 < MemoryBank(9, like).bytes / 2**20 < 100
