@@ -16,7 +16,7 @@ from deaot_ros.cli import main
 from deaot_ros.errors import CheckpointError
 from deaot_ros.evaluation.chart import line_chart
 from deaot_ros.evaluation.long_measures import agreement, summarise, trials
-from deaot_ros.evaluation.long_run import Entrant, LongRun, Track
+from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, _Watch
 from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
 from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
 from deaot_ros.tracking.calibration import Calibration, fit_calibration, load_calibration
@@ -47,7 +47,7 @@ def known_run() -> LongRun:
     j = np.where(true_area > 0, 0.8, np.nan)
     nobody = np.zeros((200, 1), int)
     ms, size = np.full(200, 20.0), np.full(200, 1000)
-    good = Track(j, np.where(true_area > 0, 100, 0), nobody, ms, size)
+    good = Track(j, np.where(true_area > 0, 100, 0), nobody, ms, size, np.zeros(200, bool))
     late = j.copy()
     late[100:112] = 0.1  # found 1.2 s after its return
     late[160:] = 0.0  # never found
@@ -56,7 +56,8 @@ def known_run() -> LongRun:
     owner = nobody.copy()
     owner[10:12] = owner[20:30] = 2
     owner[40] = 2  # one frame is no swap
-    bad = Track(late, alarm, owner, ms + np.arange(200) * 0.01, size + np.arange(200))
+    rising = np.arange(200)
+    bad = Track(late, alarm, owner, ms + 0.01 * rising, size + rising, np.zeros(200, bool))
     known = np.ones(200, bool)
     return LongRun((1,), true_area, known, RATE, {"good": good, "bad": bad}, np.zeros(200))
 
@@ -95,9 +96,24 @@ def test_entrants_that_cannot_be(text: str) -> None:
         Entrant.parse(text)
 
 
+def test_a_tracker_that_is_lost_begins_anew_when_all_are_in_sight() -> None:
+    watch = _Watch(3, 2)
+    full, half = np.array([100, 100]), np.array([100, 10])
+    fine, lost = np.array([0.9, 0.9]), np.array([0.9, 0.0])
+    away = np.array([0.9, np.nan])
+    assert not any(watch.failed(fine, full) for _ in range(9))
+    assert [watch.failed(lost, full) for _ in range(4)] == [False, False, True, False]
+    assert not any(watch.failed(away, half) for _ in range(9)), "absence is no loss"
+    assert not any(watch.failed(lost, half) for _ in range(9)), "not in sight as a whole"
+    assert watch.failed(lost, full)
+    never = _Watch(0, 2)
+    assert not any(never.failed(lost, full) for _ in range(9))
+
+
 def test_command_on_a_synthetic_scene(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["benchmark", "long", "--frames", "40", "--size", "81x65", "--untrained"]
     arguments += ["--entrants", "reference,log:2:open", "--gap", "0.5", "--output", str(tmp_path)]
+    arguments += ["--restart", "0.5"]
     assert main(arguments) == 0
     table = capsys.readouterr().out
     assert "| reference |" in table and "| log:2:open |" in table
@@ -105,6 +121,7 @@ def test_command_on_a_synthetic_scene(tmp_path: Path, capsys: pytest.CaptureFixt
     assert summary["about"]["frames"] == 39
     first, last = summary["entrants"]["log:2:open"]["size"]
     assert first == last > 0
+    assert summary["entrants"]["reference"]["restarts"] > 0
     for name in ("drift", "recovery", "time", "memory"):
         assert cv2.imread(str(tmp_path / f"{name}.png")) is not None
 

@@ -41,6 +41,10 @@ def add_long_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--gap", type=float, default=1.0, help="s between remembered frames (1)")
     parser.add_argument("--lag", type=float, default=0.0, help="s of short-term memory (0)")
+    parser.add_argument(
+        "--restart", type=float, default=0.0, metavar="SECONDS",
+        help="give the true masks anew once an object was lost for so long; 0: never (0)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=positive, help="CPU threads; default: torch's choice")
     parser.add_argument(
         "--untrained", action="store_true", help="random weights, for what it costs alone"
@@ -84,7 +88,7 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         with Progress(arguments.frames) as progress:
             run = run_long(
                 backend, calibration, entrants, _frames(arguments, progress), arguments.rate,
-                arguments.gap, arguments.lag, tracker_settings(arguments),
+                arguments.gap, arguments.lag, arguments.restart, tracker_settings(arguments),
             )  # fmt: skip
     except ValueError as error:
         raise DeaotError(str(error)) from None
@@ -98,7 +102,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         "source": str(arguments.source or scene),
         "variant": arguments.variant, "weights": weights, "device": str(backend.device),
         "precision": backend.precision, "frames": len(run.true_area), "rate": arguments.rate,
-        "gap": arguments.gap, "lag": arguments.lag, "threads": torch.get_num_threads(),
+        "gap": arguments.gap, "lag": arguments.lag, "restart": arguments.restart,
+        "threads": torch.get_num_threads(),
     }  # fmt: skip
     write_report(arguments.output, run, summaries, about)
     print(f"\n{arguments.output}: summary.json, table.md and pictures")

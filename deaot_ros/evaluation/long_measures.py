@@ -47,6 +47,7 @@ class Summary:
         false_area: area claimed while absent, part of the object's median area.
         milliseconds: medians of the first and of the last tenth.
         slope: change of milliseconds per 1,000 frames, and its standard error.
+        restarts: times that it was lost and began anew.
         size: bytes of memory after the first tenth and at the end.
     """
 
@@ -57,6 +58,7 @@ class Summary:
     false_area: float | None
     milliseconds: tuple[float, float]
     slope: tuple[float, float]
+    restarts: int
     size: tuple[int, int]
 
 
@@ -137,6 +139,7 @@ def _summary(run: LongRun, track: Track) -> Summary:
         _mean(false),
         (float(np.median(ms[parts[0]])), float(np.median(ms[parts[-1]]))),
         _slope(ms),
+        int(track.restarts.sum()),
         (int(track.size[parts[0][-1]]), int(track.size[-1])),
     )
 

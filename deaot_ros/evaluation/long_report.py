@@ -19,7 +19,7 @@ def table(run: LongRun, summaries: dict[str, Summary]) -> str:
     """A Markdown table, one row per entrant."""
     head = [
         "memory", "J", "J first tenth", "J last tenth",
-        *(f"back after {length:g} s" for length in LENGTHS), "swaps", "false area",
+        *(f"back after {length:g} s" for length in LENGTHS), "restarts", "swaps", "false area",
         "ms first", "ms last", "MiB first", "MiB last",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
@@ -85,7 +85,8 @@ def _cells(s: Summary) -> list[str]:
         for count, done, delay in s.recovered.values()
     ]
     return [
-        _number(s.j), _number(s.j_by_tenth[0]), _number(s.j_by_tenth[-1]), *back, str(s.swaps),
+        _number(s.j), _number(s.j_by_tenth[0]), _number(s.j_by_tenth[-1]), *back,
+        str(s.restarts), str(s.swaps),
         "–" if s.false_area is None else f"{100 * s.false_area:.1f} %",
         f"{s.milliseconds[0]:.0f}", f"{s.milliseconds[1]:.0f}",
         f"{s.size[0] / _MIB:.2f}", f"{s.size[1] / _MIB:.2f}",

@@ -19,6 +19,10 @@ Frame = tuple[np.ndarray, np.ndarray | None]
 """Image uint8 [H, W, 3] RGB and its true labels [H, W]; None where they are not known."""
 
 
+_LOST = 0.1  # J below which an object in sight is lost
+_WELL_IN_SIGHT = 0.4  # of the largest area it had
+
+
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """A memory that takes part, as ``POLICY``, ``POLICY:SLOTS`` or ``POLICY:SLOTS:open``.
@@ -70,6 +74,7 @@ class Track:
         owner: [F, O], the object that truly has more than half of these pixels, 0: none.
         milliseconds: [F], of the whole step, encoder included.
         size: [F], bytes of memory on the device.
+        restarts: [F], whether it began anew on this frame.
     """
 
     j: np.ndarray
@@ -77,6 +82,7 @@ class Track:
     owner: np.ndarray
     milliseconds: np.ndarray
     size: np.ndarray
+    restarts: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ def run_long(
     rate: float,
     gap: float,
     lag: float = 0.0,
+    restart: float = 0.0,
     settings: TrackerSettings | None = None,
 ) -> LongRun:
     """Let every entrant track the same frames; the encoder runs once for all.
@@ -120,12 +127,14 @@ def run_long(
         rate: frames per second.
         gap: seconds between remembered frames.
         lag: seconds that short-term memory lies back.
+        restart: seconds that an object in sight may be lost for; then its tracker is given the
+            true masks, as soon as all objects are in sight, and begins anew. 0: never.
         settings: of the trackers, but for their memory.
 
     Raises:
         ValueError: the first frame has no labels, or there is only one frame.
     """
-    shared = _SharedEncoder(backend)
+    shared = SharedEncoder(backend)
     base = settings or TrackerSettings()
     trackers = {
         e.name: Tracker(
@@ -146,6 +155,7 @@ def run_long(
     for tracker in trackers.values():
         tracker.start(image, truth, 0.0)
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in trackers}
+    watches = {name: _Watch(round(restart * rate), len(ids)) for name in trackers}
     true_areas, known, host = [], [], []
     for number, (image, truth) in enumerate(source, 1):
         encoding = shared.encoding_time(image, next(iter(trackers.values())))
@@ -154,7 +164,10 @@ def run_long(
             result = tracker.step(image, number / rate)
             spent = 1000 * (time.perf_counter() - start + encoding)
             scored = _score(result.labels, truth, ids)
-            rows[name].append((*scored[:3], spent, tracker.memory_usage.bytes))
+            again = watches[name].failed(scored[0], scored[3])
+            if again and truth is not None:
+                tracker.start(image, truth, number / rate)
+            rows[name].append((*scored[:3], spent, tracker.memory_usage.bytes, again))
         true_areas.append(scored[3])
         known.append(truth is not None)
         host.append(resident_bytes())
@@ -188,7 +201,28 @@ def _score(
     return j, area, np.where(owns & (area > 0), known[1:][most], 0), true_area
 
 
-class _SharedEncoder:
+class _Watch:
+    """Says when a tracker that has lost an object must begin anew."""
+
+    def __init__(self, patience: int, objects: int) -> None:
+        self._patience = patience
+        self._lost = np.zeros(objects, int)
+        self._typical = np.zeros(objects)
+
+    def failed(self, j: np.ndarray, true_area: np.ndarray) -> bool:
+        """Whether an object was lost for too long and all are well in sight now."""
+        if not self._patience:
+            return False
+        self._typical = np.maximum(self._typical, true_area)
+        self._lost = np.where(j < _LOST, self._lost + 1, np.where(np.isnan(j), self._lost, 0))
+        again = bool((self._lost >= self._patience).any())
+        again = again and bool((true_area >= _WELL_IN_SIGHT * self._typical).all())
+        if again:
+            self._lost[:] = 0
+        return again
+
+
+class SharedEncoder:
     """A backend that encodes an image once, however many trackers ask."""
 
     def __init__(self, backend: TorchBackend) -> None:
