@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .events import Events, Texture, add_events
 from .motion import wander
 from .photographs import TRAINING
 from .pictures import read_cut_out
@@ -34,6 +35,9 @@ class SceneSettings:
         parts: how often an object carries patches of other surfaces.
         size: smallest and largest object size.
         speed: largest typical motion per frame.
+        thin_plate: how often an object bends as a thin plate.
+        leave: how often an object leaves the picture and returns, in clips of five frames or more.
+        cover: how often something without a label passes in front of an object.
     """
 
     objects: tuple[int, int] = (1, 3)
@@ -48,6 +52,9 @@ class SceneSettings:
     parts: float = 0.4
     size: tuple[float, float] = (0.22, 0.65)
     speed: float = 0.04
+    thin_plate: float = 0.0
+    leave: float = 0.0
+    cover: float = 0.0
 
 
 DEFAULT_SCENES = SceneSettings()
@@ -77,7 +84,14 @@ def random_scene(
     )
     tilt = tuple(rng.normal(0, 0.01, 2) / short) if rng.random() < 0.4 else (0.0, 0.0)
     seed = int(rng.integers(2**31))
+    # Events are drawn last, so scenes without any are those of the same seed of ever.
+    events = Events(settings.thin_plate, settings.leave, settings.cover)
+    sprites = add_events(rng, sprites, events, frames, (width, height), _any_surface(settings))
     return Scene(height, width, frames, background, camera, tuple(sprites), look, tilt, seed)
+
+
+def _any_surface(settings: SceneSettings) -> Texture:
+    return lambda rng, size: _surface(rng, None, size, size, settings)
 
 
 def _draw(rng: np.random.Generator, names: tuple[str, ...]) -> str:

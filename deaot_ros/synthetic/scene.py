@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from .motion import Path
+from .thin_plate import Bend
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Sprite:
         wobble: (amplitude px, waves per sprite, phase rad, rad per frame) of a mild deformation.
         shadow: (darkness 0..1, x offset px, y offset px); darkness 0 casts none.
         blur: length of the motion blur as a fraction of the way per frame.
+        bend: a thin-plate deformation, or none.
     """
 
     texture: np.ndarray
@@ -35,6 +37,7 @@ class Sprite:
     wobble: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.0)
     shadow: tuple[float, float, float] = (0.0, 0.0, 0.0)
     blur: float = 0.0
+    bend: Bend | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def _paint(
     x, y, w = to_frame @ corners
     if np.any(w <= 1e-6):
         return  # behind the camera
-    margin = 2 + sprite.wobble[0]
+    reach = sprite.bend.reach if sprite.bend else 0.0
+    margin = 2 + sprite.wobble[0] + reach * np.hypot(to_frame[0, 0], to_frame[1, 0])
     left, top = int(np.floor((x / w).min() - margin)), int(np.floor((y / w).min() - margin))
     right, bottom = int(np.ceil((x / w).max() + margin)), int(np.ceil((y / w).max() + margin))
     left, top = max(left, 0), max(top, 0)
@@ -198,7 +202,8 @@ def _sprite_coordinates(
         v = v + np.float32(amplitude) * np.sin(k * u + np.float32(phase - rate * frame))
         u = bent
     centre = np.float32((size - 1) / 2)
-    return u + centre, v + centre
+    u, v = u + centre, v + centre
+    return sprite.bend.apply(u, v, size, frame) if sprite.bend else (u, v)
 
 
 def _motion_blur(picture: np.ndarray, way: np.ndarray) -> np.ndarray:
