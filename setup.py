@@ -19,7 +19,8 @@ setup(
     data_files=[
         shared("models", "*.safetensors"),
         shared("models", "*.calibration.json"),
-        shared("config", "*"),
+        shared("config", "*.*"),
+        shared("config/train", "*.yaml"),
         ("share/deaot_ros", ["package.xml"]),
     ],
 )

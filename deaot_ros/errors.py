@@ -40,6 +40,10 @@ class VariantError(DeaotError, ValueError):
     """A network variant that does not exist."""
 
 
+class ConfigError(DeaotError, ValueError):
+    """A configuration file or value that cannot be used."""
+
+
 class DatasetError(DeaotError, ValueError):
     """A data set whose folders or files are missing, damaged or contradict each other."""
 

@@ -223,7 +223,7 @@ def test_wheel_of_the_core_brings_code_weights_and_commands(tmp_path: Path) -> N
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "deaot_ros").rglob("*.py")}
     assert sources <= set(names)
     shared = {p.relative_to(ROOT).as_posix() for p in (ROOT / "models").glob("*.safetensors")}
-    shared |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "config").iterdir()}
+    shared |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "config").rglob("*.*")}
     missing = {s for s in shared if not any(n.endswith(f"share/deaot_ros/{s}") for n in names)}
     assert not missing
     assert "deaot = deaot_ros.cli:main" in commands

@@ -17,10 +17,12 @@ class Progress:
         done: how many are done.
     """
 
-    def __init__(self, total: int | None) -> None:
-        """``total`` None: unknown, only a counter is shown."""
+    def __init__(self, total: int | None, done: int = 0) -> None:
+        """``total`` None: unknown, only a counter is shown. ``done`` were so before."""
         self._total = total
-        self.done = 0
+        self._before = done
+        self.done = done
+        self._note = ""
         self._start = time.monotonic()
         self._shown = 0.0
         self._active = sys.stderr.isatty()
@@ -30,9 +32,10 @@ class Progress:
         """Since the start."""
         return time.monotonic() - self._start
 
-    def step(self) -> None:
-        """One more is done."""
+    def step(self, note: str = "") -> None:
+        """One more is done; ``note`` is shown behind the bar."""
         self.done += 1
+        self._note = note
         now = time.monotonic()
         if self._active and (now - self._shown >= _INTERVAL or self.done == self._total):
             self._shown = now
@@ -48,14 +51,14 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._active and self.done:
+        if self._active and self.done > self._before:
             sys.stderr.write("\n")
 
     def _line(self) -> str:
-        rate = self.done / max(self.seconds, 1e-6)
+        rate = (self.done - self._before) / max(self.seconds, 1e-6)
         if not self._total:
             return f"{self.done} frames  {rate:.1f}/s"
         filled = min(_WIDTH, _WIDTH * self.done // self._total)
         left = max(0, self._total - self.done) / rate
         bar = "#" * filled + "." * (_WIDTH - filled)
-        return f"[{bar}] {self.done}/{self._total}  {rate:.1f}/s  {left:.0f} s left"
+        return f"[{bar}] {self.done}/{self._total}  {rate:.1f}/s  {left:.0f} s left  {self._note}"

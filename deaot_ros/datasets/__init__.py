@@ -3,7 +3,7 @@
 from .clips import clip_sequences
 from .davis import davis_sequences
 from .sequence import VideoSequence
-from .still_images import StillImage, still_images
+from .still_images import StillImage, still_image_sets, still_images
 from .youtube_vos import ObjectRecord, YouTubeVosSequence, youtube_vos_sequences
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "YouTubeVosSequence",
     "clip_sequences",
     "davis_sequences",
+    "still_image_sets",
     "still_images",
     "youtube_vos_sequences",
 ]

@@ -38,12 +38,16 @@ def davis_sequences(
     if split == "all":
         names = tuple(f.name for f in list_folders(images))
     else:
-        names = _listed(root, year, split)
+        names = listed_names(root, year, split)
     return tuple(_sequence(images / n, annotations / n, year == "2016") for n in names)
 
 
-def _listed(root: Path, year: str, split: str) -> tuple[str, ...]:
-    """Names in the list of a split; DAVIS-2016 alone came with lists of files, not of videos."""
+def listed_names(root: Path, year: str, split: str) -> tuple[str, ...]:
+    """Names in the list of a split; DAVIS-2016 alone came with lists of files, not of videos.
+
+    Raises:
+        DatasetError: the list is missing or empty.
+    """
     candidates = [root / "ImageSets" / year / f"{split}.txt"]
     if year == "2016":
         candidates.append(root / "ImageSets" / "480p" / f"{split}.txt")

@@ -90,24 +90,58 @@ def still_images(root: str | Path) -> tuple[StillImage, ...]:
     if layout is None:
         expected = ", ".join(f"{k.images} + {k.masks}" for k in LAYOUTS)
         raise DatasetError(f"{root} is no set of still images; expected folders {expected}")
-    found: list[StillImage] = []
-    for part in _parts(root / layout.masks):
-        files = list_files(root / layout.images / part)
-        shared = layout.images == layout.masks
-        images = {f.stem: f for f in files if not shared or f.suffix.lower() != ".png"}
-        for mask in list_files(root / layout.masks / part):
-            if shared and mask.suffix.lower() != ".png":
-                continue
-            if mask.stem not in images:
-                raise DatasetError(
-                    f"mask {mask} has no image; expected {mask.stem}.jpg in "
-                    f"{root / layout.images / part}"
-                )
-            name = (part / mask.stem).as_posix()
-            found.append(StillImage(name, images[mask.stem], mask, layout.grey))
+    found, lonely = image_pairs(root, layout)
+    if lonely:
+        raise DatasetError(
+            f"mask {lonely[0]} has no image; expected {lonely[0].stem}.jpg below "
+            f"{root / layout.images}"
+        )
     if not found:
         raise DatasetError(f"no masks in {root / layout.masks}; expected PNG files")
     return tuple(found)
+
+
+def image_pairs(root: Path, layout: Layout) -> tuple[list[StillImage], list[Path]]:
+    """Images with their masks, and masks without an image.
+
+    Raises:
+        DatasetError: a folder cannot be listed.
+    """
+    found: list[StillImage] = []
+    lonely: list[Path] = []
+    shared = layout.images == layout.masks
+    for part in (Path(), *(Path(f.name) for f in list_folders(root / layout.masks))):
+        folder = root / layout.images / part
+        files = list_files(folder) if folder.is_dir() else ()
+        images = {f.stem: f for f in files if not shared or f.suffix.lower() != ".png"}
+        for mask in list_files(root / layout.masks / part):
+            if mask.suffix.lower() != ".png":
+                continue
+            if mask.stem in images:
+                name = (part / mask.stem).as_posix()
+                found.append(StillImage(name, images[mask.stem], mask, layout.grey))
+            else:
+                lonely.append(mask)
+    return found, lonely
+
+
+def still_image_sets(root: str | Path) -> tuple[StillImage, ...]:
+    """The images of a set, or of every set in a folder of sets.
+
+    Raises:
+        DatasetError: see ``still_images``.
+    """
+    root = Path(root).expanduser()
+    return tuple(image for folder in set_folders(root) for image in still_images(folder))
+
+
+def set_folders(root: Path) -> tuple[Path, ...]:
+    """The folder itself if a layout fits, else the folders in it that one fits."""
+    if find_layout(root) is None:
+        found = tuple(f for f in list_folders(root) if find_layout(f) is not None)
+        if found:
+            return found
+    return (root,)
 
 
 def find_layout(root: Path) -> Layout | None:
@@ -115,8 +149,3 @@ def find_layout(root: Path) -> Layout | None:
     return next(
         (k for k in LAYOUTS if (root / k.images).is_dir() and (root / k.masks).is_dir()), None
     )
-
-
-def _parts(masks: Path) -> tuple[Path, ...]:
-    """The folder of masks itself and those inside it, relative."""
-    return (Path(), *(Path(f.name) for f in list_folders(masks)))

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import deaot_ros
+from deaot_ros.shared_files import shared_file
 
 _DISTRIBUTIONS = {"3": "humble", "7": "jazzy", "9": "kilted"}  # by rclpy's major version
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _PROFILE = Path("config") / "fastdds_shm.xml"
-
-
-def shared_file(relative: Path) -> Path | None:
-    """A file of the package: in the source tree, or in ``share/deaot_ros`` of an installation."""
-    package = Path(deaot_ros.__file__).absolute().parent
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    prefixes += [Path(sys.prefix), *package.parents[:4]]
-    candidates = [package.parent, *(prefix / "share" / "deaot_ros" for prefix in prefixes)]
-    return next((c / relative for c in candidates if (c / relative).is_file()), None)
 
 
 def shm_profile() -> Path | None:

@@ -24,8 +24,8 @@ def _drop(values: Tensor, share: float, shape: tuple[int, ...]) -> Tensor:
 
 def set_regularisation(network: nn.Module, drop_path: float, channel_dropout: float) -> None:
     """Set both probabilities, 0..1, in every module below that has them; 0 changes nothing."""
+    shares = {"drop_path": drop_path, "channel_dropout": channel_dropout}
     for module in network.modules():
-        if hasattr(module, "drop_path"):
-            module.drop_path = drop_path
-        if hasattr(module, "channel_dropout"):
-            module.channel_dropout = channel_dropout
+        for name, share in shares.items():
+            if hasattr(module, name):
+                setattr(module, name, share)

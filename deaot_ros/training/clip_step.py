@@ -5,38 +5,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deaot_ros.network import DeAOT
 from deaot_ros.network.gpm import LayerMemory
 from deaot_ros.network.model import Features
-from deaot_ros.synthetic import Clip
 
+from .batch import Batch
 from .loss import mask_loss, mask_unused
+from .merging import IGNORED
 
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 _STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-_IDENTITIES = 10
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Clips as tensors.
+class StepPlan:
+    """How the clips of a step are gone through.
 
     Attributes:
-        images: normalised RGB [T, B, 3, H, W].
-        masks: uint8 [T, B, H, W].
-        objects: int64 [B], objects of each clip.
-        shuffle: int64 [B, 11], identity that each label is shown as; the background stays 0.
+        rollout: frames after the reference that run without gradients and without a loss.
+        keep: fraction of pixels in the cross-entropy.
+        self_fed: memory gets predicted masks (else the true ones).
+        auxiliary: weight of the reference frame's own loss.
+        memory_gap: frames between writes to the long-term memory; 0: none.
     """
 
-    images: Tensor
-    masks: Tensor
-    objects: Tensor
-    shuffle: Tensor
+    rollout: int = 0
+    keep: float = 1.0
+    self_fed: bool = False
+    auxiliary: float = 0.0
+    memory_gap: int = 0
+
+
+class ClipLoss(nn.Module):
+    """A network and its loss in one module, which is what PyTorch's DDP wants to call."""
+
+    def __init__(self, network: DeAOT) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch, plan: StepPlan) -> Tensor:
+        """See :func:`clip_loss`."""
+        return clip_loss(self.network, batch, plan)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -44,77 +57,68 @@ def normalise(images: Tensor) -> Tensor:
     return (images.float() / 255 - _MEAN.to(images.device)) / _STD.to(images.device)
 
 
-def make_batch(clips: list[Clip], rng: np.random.Generator) -> Batch:
-    """Stack clips of one size and draw their identity shuffles."""
-    images = torch.from_numpy(np.stack([c.frames for c in clips], 1)).permute(0, 1, 4, 2, 3)
-    masks = torch.from_numpy(np.stack([c.masks for c in clips], 1))
-    shuffle = np.zeros((len(clips), _IDENTITIES + 1), np.int64)
-    for row in shuffle:
-        row[1:] = rng.permutation(_IDENTITIES) + 1
-    objects = masks[0].flatten(1).amax(1).long()
-    return Batch(normalise(images), masks, objects, torch.from_numpy(shuffle))
-
-
-def clip_loss(
-    network: DeAOT,
-    batch: Batch,
-    rollout: int,
-    keep: float,
-    self_fed: bool,
-    auxiliary: float,
-) -> Tensor:
-    """Mean loss of the supervised frames plus the reference's own, scalar.
-
-    Args:
-        rollout: frames after the reference that run without gradients and without a loss.
-        keep: fraction of pixels in the cross-entropy.
-        self_fed: memory gets predicted masks (else the true ones).
-        auxiliary: weight of the reference frame's own loss.
-    """
+def clip_loss(network: DeAOT, batch: Batch, plan: StepPlan) -> Tensor:
+    """Mean loss of the supervised frames plus the reference's own, scalar."""
     total, count = batch.images.shape[:2]
-    graded = [0, *range(rollout + 1, total)]
+    graded = [0, *range(plan.rollout + 1, total)]
     # One encoder pass for all frames with gradients: batch statistics see every clip and frame.
-    encoded = network.encode(batch.images[graded].flatten(0, 1))
+    encoded = network.encode(normalise(batch.images[graded].flatten(0, 1)))
     features = {t: _part(encoded, i, count) for i, t in enumerate(graded)}
     output, reference = network.reference(features[0], _shown(batch, batch.masks[0]))
-    loss = output.new_zeros(())
-    if auxiliary > 0:
+    loss = output.new_zeros((), dtype=torch.float32)
+    if plan.auxiliary > 0:
         logits = _unshuffle(network.decode(features[0], output), batch)
-        loss = loss + auxiliary * mask_loss(logits, batch.masks[0].long(), batch.objects, keep)
-    short = reference
-    if rollout:
+        own = mask_loss(logits, batch.masks[0].long(), batch.objects, plan.keep)
+        loss = loss + plan.auxiliary * own
+    memory = Memory(reference, reference, plan.memory_gap)
+    if plan.rollout:
         with torch.no_grad():
-            ahead = network.encode(batch.images[1 : rollout + 1].flatten(0, 1))
-            for i in range(rollout):
-                mask = batch.masks[i + 1]
-                short, _ = _predict(
-                    network, _part(ahead, i, count), reference, short, batch, mask, self_fed
-                )
+            ahead = network.encode(normalise(batch.images[1 : plan.rollout + 1].flatten(0, 1)))
+            for t in range(1, plan.rollout + 1):
+                _predict(network, _part(ahead, t - 1, count), memory, batch, t, plan.self_fed)
     supervised = graded[1:]
     for t in supervised:
-        short, logits = _predict(
-            network, features[t], reference, short, batch, batch.masks[t], self_fed
-        )
-        frame_loss = mask_loss(logits, batch.masks[t].long(), batch.objects, keep)
+        logits = _predict(network, features[t], memory, batch, t, plan.self_fed)
+        frame_loss = mask_loss(logits, batch.masks[t].long(), batch.objects, plan.keep)
         loss = loss + frame_loss / len(supervised)
     return loss
 
 
+@dataclass
+class Memory:
+    """What is remembered of a clip, an entry per layer.
+
+    Attributes:
+        long_term: the reference and every `gap`-th frame.
+        short_term: the frame before.
+        gap: 0: the reference only.
+    """
+
+    long_term: list[LayerMemory]
+    short_term: list[LayerMemory]
+    gap: int
+
+    def add(self, frame: int, entries: list[LayerMemory]) -> None:
+        """Remember a predicted frame."""
+        self.short_term = entries
+        if self.gap and frame % self.gap == 0:
+            self.long_term = [
+                type(old)(*(torch.cat(parts, 1) for parts in zip(old, new, strict=True)))
+                for old, new in zip(self.long_term, entries, strict=True)
+            ]
+
+
 def _predict(
-    network: DeAOT,
-    features: Features,
-    reference: list[LayerMemory],
-    short: list[LayerMemory],
-    batch: Batch,
-    mask: Tensor,
-    self_fed: bool,
-) -> tuple[list[LayerMemory], Tensor]:
-    """Predict a frame; its memory entry and its logits [B, 11, h4, w4] in label order."""
-    propagated = network.propagate(features, reference, short)
+    network: DeAOT, features: Features, memory: Memory, batch: Batch, frame: int, self_fed: bool
+) -> Tensor:
+    """Predict and remember a frame; its logits [B, 11, h4, w4] in label order, float32."""
+    propagated = network.propagate(features, memory.long_term, memory.short_term)
     logits = _unshuffle(network.decode(features, propagated.features), batch)
+    mask = batch.masks[frame]
     if self_fed:
         mask = predicted_labels(logits.detach(), batch.objects, mask.shape[-2:])
-    return network.memorise(propagated.contexts, _shown(batch, mask)), logits
+    memory.add(frame, network.memorise(propagated.contexts, _shown(batch, mask)))
+    return logits
 
 
 def predicted_labels(logits: Tensor, objects: Tensor, size: Sequence[int]) -> Tensor:
@@ -136,12 +140,13 @@ def _part(features: Features, index: int, count: int) -> Features:
 
 
 def _shown(batch: Batch, mask: Tensor) -> Tensor:
-    """Labels uint8 [B, H, W] as shuffled identities."""
-    flat = batch.shuffle.gather(1, mask.long().flatten(1))
-    return flat.view(mask.shape).to(torch.uint8)
+    """Labels uint8 [B, H, W] as shuffled identities; ignored pixels stay ignored."""
+    flat = mask.long().flatten(1)
+    shown = batch.shuffle.gather(1, flat.clamp(max=batch.shuffle.shape[1] - 1))
+    return shown.masked_fill(flat == IGNORED, IGNORED).view(mask.shape).to(torch.uint8)
 
 
 def _unshuffle(logits: Tensor, batch: Batch) -> Tensor:
-    """Logits of identities back in label order."""
+    """Logits of identities back in label order, float32: the loss is no place for half."""
     index = batch.shuffle[..., None, None].expand(-1, -1, *logits.shape[-2:])
-    return logits.gather(1, index)
+    return logits.float().gather(1, index)

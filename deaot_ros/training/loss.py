@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .merging import IGNORED
+
 UNUSED = -1e4  # logit of an identity that the clip does not use
-IGNORED = 255  # label of pixels that count for nothing
 
 
 def mask_unused(logits: Tensor, objects: Tensor) -> Tensor:

@@ -1,25 +1,29 @@
-"""The training loop of one stage."""
+"""The training of one stage, step by step."""
 
 from __future__ import annotations
 
 import copy
-import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from deaot_ros.errors import CheckpointError
 from deaot_ros.network import DeAOT, build_network, load_checkpoint, save_weights
 from deaot_ros.network.batch_norm import freeze_batch_norm, thaw_batch_norm
-from deaot_ros.synthetic import SceneSettings, find_pictures, referenced_clip
+from deaot_ros.network.regularisation import set_regularisation
 
 from .average import WeightAverage
+from .batch import Batch, StepBatches, make_batch
 from .calibrate import calibrate_batch_norm
-from .clip_step import Batch, clip_loss, make_batch, normalise
+from .clip_step import ClipLoss, StepPlan, normalise
+from .distributed import ALONE, Processes
 from .freezing import freeze_stages
 from .initial import initialise, load_encoder
 from .optimiser import build_optimiser, set_rates
@@ -31,17 +35,40 @@ from .schedule import (
     is_self_fed,
 )
 from .settings import TrainSettings
+from .sources import build_source, calibration_source
 from .state_file import read_state, write_state
+from .stream import BatchStream
 
-log = logging.getLogger(__name__)
-_CALIBRATION_SEED = 424_242
+_CPU = torch.device("cpu")
+_CALIBRATION_BATCH = 8
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step was like.
+
+    Attributes:
+        step: how many are done.
+        loss: main and auxiliary, of this process's clips.
+        rate: learning rate.
+        gradient: norm before clipping.
+        seconds: the whole step took.
+        waited: seconds of them until the batch was there.
+    """
+
+    step: int
+    loss: float
+    rate: float
+    gradient: float
+    seconds: float
+    waited: float
 
 
 class Trainer:
-    """Trains one network on synthetic clips.
+    """Trains one network.
 
     Everything random follows from ``settings.seed`` and the step number, so a resumed run is the
-    same run.
+    same run, whatever the number of workers.
     """
 
     def __init__(
@@ -49,18 +76,26 @@ class Trainer:
         settings: TrainSettings,
         weights: Path | None = None,
         encoder_weights: Path | None = None,
+        *,
+        device: torch.device = _CPU,
+        processes: Processes = ALONE,
+        workers: int = 0,
     ) -> None:
         """Start from random weights, or from a file.
 
         Args:
             weights: a whole network, of a stage before.
             encoder_weights: the encoder alone, trained before (``load_encoder``).
+            device: where the network is.
+            processes: this one and those that train the same network.
+            workers: processes that make batches ahead of time; 0: this one makes them.
 
         Raises:
             VariantError, CheckpointError: see ``build_network`` and ``load_checkpoint``.
-            DeaotError: a folder of pictures is missing or empty.
+            DeaotError: a folder of data is missing, empty or in an unknown layout.
         """
         self.settings = settings
+        self.device = device
         self.step = 0
         self.network: DeAOT = build_network(settings.variant)
         if settings.live_batch_norm:
@@ -70,33 +105,83 @@ class Trainer:
             load_encoder(self.network, encoder_weights)
         if weights is not None:
             load_checkpoint(self.network, weights)
+        self.network.to(device)
         freeze_stages(self.network.encoder, settings.frozen_stages)
-        self._scenes = scene_settings(settings)
+        set_regularisation(self.network, settings.drop_path, settings.channel_dropout)
+        self._processes = processes
+        self.source = build_source(settings)
+        self._batches = StepBatches(settings, self.source, processes)
+        self._workers = workers
+        self._stream: BatchStream | None = None
         self.average = WeightAverage(self.network)
         self.optimiser = build_optimiser(self.network, settings)
+        mixed = settings.precision == "amp"
+        self._scaler = torch.amp.GradScaler(
+            device.type, enabled=mixed and device.type == "cuda"
+        )
+        self._half = torch.float16 if device.type == "cuda" else torch.bfloat16
+        self._loss: nn.Module = ClipLoss(self.network)
+        if processes.count > 1:
+            # Which weights take part changes with the schedule (the ID bank, the relative term).
+            self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True)
 
     @classmethod
-    def resume(cls, path: Path) -> Trainer:
+    def resume(
+        cls,
+        path: Path,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        device: torch.device = _CPU,
+        processes: Processes = ALONE,
+        workers: int = 0,
+    ) -> Trainer:
         """Continue exactly where `save` was called.
 
+        Args:
+            changes: settings to go on with instead of the saved ones.
+
         Raises:
-            CheckpointError: the file is missing or damaged.
+            CheckpointError: the file is missing, damaged or of another variant.
+            ValueError: a change is out of range.
         """
         state = read_state(path)
-        trainer = cls(TrainSettings(**state["settings"]))
+        try:
+            saved = TrainSettings(**state["settings"])
+        except TypeError as error:
+            raise CheckpointError(
+                f"{path} was written by another version of deaot_ros ({error}); "
+                "continue with that version, or start anew with --weights"
+            ) from None
+        settings = replace(saved, **dict(changes or {}))
+        if (settings.variant, settings.live_batch_norm) != (saved.variant, saved.live_batch_norm):
+            raise CheckpointError(
+                f"{path} is of {saved.variant} with live_batch_norm {saved.live_batch_norm}; "
+                "neither can change while training: start anew with --weights"
+            )
+        trainer = cls(settings, device=device, processes=processes, workers=workers)
         trainer.step = state["step"]
         trainer.network.load_state_dict(state["network"])
-        trainer.average.values = state["average"]
-        trainer.optimiser.load_state_dict(state["optimiser"])
+        trainer.average.values = {n: v.to(device) for n, v in state["average"].items()}
+        trainer.optimiser.load_state_dict(_with_decay(state["optimiser"], trainer.optimiser))
+        trainer._scaler.load_state_dict(state.get("scaler", {}) or trainer._scaler.state_dict())
         return trainer
 
     def save(self, path: Path) -> None:
-        """Write the whole training state atomically."""
+        """Write the whole training state atomically.
+
+        Raises:
+            OSError: it cannot be written; the old file is untouched.
+            FloatingPointError: the weights are not finite; the old file is untouched.
+        """
+        broken = [n for n, v in self.network.state_dict().items() if not torch.isfinite(v).all()]
+        if broken:
+            raise FloatingPointError(f"weights are not finite, not saved: {broken[0]}")
         state = {
             "step": self.step,
             "network": self.network.state_dict(),
             "average": self.average.values,
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
             "settings": asdict(self.settings),
         }
         write_state(state, path)
@@ -105,54 +190,48 @@ class Trainer:
         """One optimiser step; returns the loss (main and auxiliary).
 
         Raises:
-            FloatingPointError: the loss is not finite.
+            FloatingPointError: the loss or its gradient is not finite; no weight has changed.
+            DeaotError: a batch cannot be made.
         """
+        return self.reported_step().loss
+
+    def reported_step(self) -> StepReport:
+        """As `train_step`, with all there is to tell."""
+        started = time.monotonic()
         settings, step = self.settings, self.step
+        batch = self._next_batch().to(self.device)
+        waited = time.monotonic() - started
+        # What is dropped at random follows from the step, too, and differs between processes.
+        mine = step * self._processes.count + self._processes.rank
+        torch.manual_seed((settings.seed << 32) + mine)
         self.network.train()
         set_rates(self.optimiser, step, settings)
-        self_fed = is_self_fed(step, settings)
+        plan = self._plan()
         # Hard predicted masks carry no gradient worth having into the ID bank (SPEC 12).
-        self.network.patch_wise_id_bank.requires_grad_(not self_fed)
+        self.network.patch_wise_id_bank.requires_grad_(not plan.self_fed)
         self._hold_relative_term(not has_relative_term(step, settings))
-        loss = clip_loss(
-            self.network,
-            self._batch(step),
-            settings.rollout,
-            hard_pixel_fraction(step, settings),
-            self_fed,
-            auxiliary_weight(step, settings),
-        )
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"loss is {loss.item()} at step {step}: lower the learning rate "
-                "and resume from the last state"
-            )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimiser.step()
+        with self._autocast():
+            loss = self._loss(batch, plan)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self.optimiser)  # else the limit would be one of scaled gradients
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        # Overflow of scaled gradients is no failure: the scaler skips the step and scales less.
+        checked = loss if self._scaler.is_enabled() else loss + norm
+        if not torch.isfinite(checked):
+            raise FloatingPointError(
+                f"loss is {float(loss.detach())}, gradient {float(norm)} at step {step}: "
+                "resume from the last state with a lower learning rate (--resume --rate …)"
+            )
+        self._scaler.step(self.optimiser)
+        self._scaler.update()
         self.average.update(self.network, average_decay(step, settings))
         self.step += 1
-        return float(loss.detach())
-
-    def run(self, state_path: Path, save_every: float = 300.0) -> None:
-        """Train to the end of the stage, saving every `save_every` seconds and at the end."""
-        started, last_save, losses = time.monotonic(), time.monotonic(), []
-        first = self.step
-        while self.step < self.settings.steps:
-            losses.append(self.train_step())
-            now = time.monotonic()
-            if self.step % 20 == 0:
-                pace = (now - started) / (self.step - first)
-                log.info(
-                    "step %d/%d loss %.4f %.2f s/step",
-                    self.step, self.settings.steps, float(np.mean(losses)), pace,
-                )
-                losses.clear()
-            if now - last_save > save_every:
-                self.save(state_path)
-                last_save = now
-        self.save(state_path)
+        rate = max(group["lr"] for group in self.optimiser.param_groups)
+        value = float(loss.detach())  # waits for the device, so the time below is true
+        return StepReport(
+            self.step, value, rate, float(norm), time.monotonic() - started, waited
+        )
 
     def averaged_network(self) -> DeAOT:
         """The averaged weights as a frozen network with measured batch-norm statistics."""
@@ -175,6 +254,34 @@ class Trainer:
                 parameter.data = parameter.data.half()
         save_weights(network, path, {"variant": self.settings.variant, **metadata})
 
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, made here and now."""
+        return self._batches[step]
+
+    def _next_batch(self) -> Batch:
+        if not self._workers:
+            return self.batch(self.step)
+        if self._stream is None:
+            steps = range(self.step, self.settings.steps)
+            pinned = self.device.type == "cuda"
+            self._stream = BatchStream(self._batches, steps, self._workers, pinned)
+        return self._stream.next()
+
+    def _plan(self) -> StepPlan:
+        settings, step = self.settings, self.step
+        writes = not self.network.variant.remembers_references_only
+        return StepPlan(
+            settings.rollout,
+            hard_pixel_fraction(step, settings),
+            is_self_fed(step, settings),
+            auxiliary_weight(step, settings),
+            settings.memory_gap if writes else 0,
+        )
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        mixed = self.settings.precision == "amp"
+        return torch.autocast(self.device.type, self._half, enabled=mixed)
+
     def _hold_relative_term(self, held: bool) -> None:
         """Keep the relative terms at zero and out of the optimiser's reach, or let them learn."""
         for name, parameter in self.network.named_parameters():
@@ -183,48 +290,21 @@ class Trainer:
                 if held:
                     parameter.data.zero_()
 
-    def _batch(self, step: int) -> Batch:
-        s = self.settings
-        frames, size = s.frames + s.rollout, s.size
-        if s.alternate_size and step % 2:
-            size = s.alternate_size
-        count = max(1, round(s.batch * (s.size / size) ** 2))
-        clips = [
-            referenced_clip((s.seed, step * s.batch + i), frames, size, size, self._scenes)
-            for i in range(count)
-        ]
-        return make_batch(clips, np.random.default_rng((s.seed, step, 1)))
-
     def _calibration_images(self) -> list[Tensor]:
-        scenes = replace(self._scenes, photo_share=1.0, objects=(1, 3))
-        size = self.settings.calibration_size
+        source, size = calibration_source(self.settings), self.settings.calibration_size
         images = []
         for i in range(self.settings.calibration):
-            clips = [
-                referenced_clip((_CALIBRATION_SEED, 8 * i + j), 1, size, size, scenes)
-                for j in range(8)
-            ]
-            frames = torch.from_numpy(np.stack([c.frames[0] for c in clips]))
-            images.append(normalise(frames.permute(0, 3, 1, 2)))
+            numbers = range(i * _CALIBRATION_BATCH, (i + 1) * _CALIBRATION_BATCH)
+            clips = [source.clip(number, 1, size) for number in numbers]
+            batch = make_batch(clips).to(self.device)
+            images.append(normalise(batch.images[0]))
         return images
 
 
-def scene_settings(settings: TrainSettings) -> SceneSettings:
-    """The scenes that the settings ask for.
-
-    Raises:
-        DeaotError: a folder of pictures is missing or empty.
-    """
-    drawn = SceneSettings(
-        photo_share=settings.photo_share,
-        cut_out_share=settings.cut_out_share,
-        look_alike=settings.look_alike,
-        same_photo=settings.same_photo,
-        speed=settings.speed,
-    )
-    photographs = find_pictures(settings.photographs)
-    return replace(
-        drawn,
-        photographs=(*drawn.photographs, *photographs),
-        cut_outs=find_pictures(settings.cut_outs),
-    )
+def _with_decay(state: dict[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """A saved optimiser state with the present weight decay, which may have been changed."""
+    groups = [
+        saved | {"weight_decay": present["weight_decay"]}
+        for saved, present in zip(state["param_groups"], optimiser.param_groups, strict=True)
+    ]
+    return state | {"param_groups": groups}

@@ -18,8 +18,9 @@ _VALIDATION_SEED = 977_000  # far from training seeds, which are small
 @torch.no_grad()
 def track_clip(network: DeAOT, clip: Clip) -> np.ndarray:
     """Labels uint8 [T, H, W] from the first mask alone; sides must be 16 k + 1."""
-    images = normalise(torch.from_numpy(clip.frames).permute(0, 3, 1, 2))
-    labels = torch.from_numpy(clip.masks[:1])
+    device = next(network.parameters()).device
+    images = normalise(torch.from_numpy(clip.frames).permute(0, 3, 1, 2).to(device))
+    labels = torch.from_numpy(clip.masks[:1]).to(device)
     objects = labels.flatten(1).amax(1).long()
     _, reference = network.reference(network.encode(images[:1]), labels)
     short, result = reference, [labels[0]]
@@ -30,7 +31,7 @@ def track_clip(network: DeAOT, clip: Clip) -> np.ndarray:
         labels = predicted_labels(logits, objects, image.shape[-2:])
         short = network.memorise(propagated.contexts, labels)
         result.append(labels[0])
-    return torch.stack(result).numpy()
+    return torch.stack(result).cpu().numpy()
 
 
 def region_similarity(predicted: np.ndarray, truth: np.ndarray) -> float:
