@@ -19,7 +19,12 @@ from deaot_ros.evaluation.long_measures import agreement, summarise, trials
 from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, _Watch
 from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
 from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
-from deaot_ros.tracking.calibration import Calibration, fit_calibration, load_calibration
+from deaot_ros.tracking.calibration import (
+    Calibration,
+    fit_calibration,
+    load_calibration,
+    save_calibration,
+)
 
 RATE = 10.0
 
@@ -179,13 +184,18 @@ def test_calibration_of_few_and_equal_values() -> None:
         fit_calibration([], [])
 
 
-def test_calibration_next_to_weights(tmp_path: Path) -> None:
+def test_calibration_next_to_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = tmp_path / "net.safetensors"
+    weights.write_bytes(b"weights")
     assert load_calibration(weights)(0.3) == 0.3
-    file = tmp_path / "net.calibration.json"
-    file.write_text('{"probability": [0.2, 0.8], "chance": [0.0, 0.5]}')
+    file = save_calibration(Calibration((0.2, 0.8), (0.0, 0.5)), weights)
+    assert file == tmp_path / "net.calibration.json"
     assert load_calibration(weights)(0.5) == pytest.approx(0.25)
     assert load_calibration(weights)(0.9) == 0.5
+    assert not caplog.records
+    weights.write_bytes(b"others")
+    assert load_calibration(weights)(0.5) == 0.5
+    assert "made for other weights" in caplog.text
     for damaged in ("{", '{"probability": [0.2]}', '{"probability": [2], "chance": [1]}'):
         file.write_text(damaged)
         with pytest.raises(CheckpointError, match="not a calibration of scores"):

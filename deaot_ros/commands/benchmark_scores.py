@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from deaot_ros.commands.options import add_tracker_options, positive
@@ -40,7 +39,7 @@ def run_scores_benchmark(arguments: argparse.Namespace) -> int:
     )
     from deaot_ros.network import build_network, load_checkpoint
     from deaot_ros.tracking import Tracker
-    from deaot_ros.tracking.calibration import calibration_path, fit_calibration
+    from deaot_ros.tracking.calibration import fit_calibration, save_calibration
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -73,8 +72,5 @@ def run_scores_benchmark(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         save_picture(picture, str(arguments.picture))
     if arguments.write:
-        target = calibration_path(path)
-        knots = {"probability": calibration.probability, "chance": calibration.chance}
-        target.write_text(json.dumps(knots) + "\n")
-        print(f"\n{target} is written")
+        print(f"\n{save_calibration(calibration, path)} is written")
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from deaot_ros.errors import CheckpointError
+
+_LOGGER = logging.getLogger(__name__)
 
 SUFFIX = ".calibration.json"
 """NAME.safetensors has its calibration next to it in NAME.calibration.json."""
@@ -88,7 +92,10 @@ def calibration_path(weights: Path) -> Path:
 
 
 def load_calibration(weights: Path) -> Calibration:
-    """The calibration next to a weights file; scores stay as they are where there is none.
+    """The calibration next to a weights file.
+
+    Without one, or with one that was made for other weights, scores stay mean probabilities; the
+    latter is logged.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -97,12 +104,38 @@ def load_calibration(weights: Path) -> Calibration:
     if not path.is_file():
         return Calibration()
     try:
-        knots = json.loads(path.read_text())
-        return Calibration(
-            tuple(map(float, knots["probability"])), tuple(map(float, knots["chance"]))
+        content = json.loads(path.read_text())
+        calibration = Calibration(
+            tuple(map(float, content["probability"])), tuple(map(float, content["chance"]))
         )
+        made_for = str(content["weights_sha256"])
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{path} is not a calibration of scores ({error}); expected JSON with the lists "
-            "'probability' and 'chance'. Delete it, or renew it: deaot benchmark scores --write"
+            "'probability' and 'chance' and with 'weights_sha256'. Delete it, or renew it: "
+            "deaot benchmark scores --write"
         ) from None
+    if made_for != _digest(weights):
+        _LOGGER.warning(
+            "%s was made for other weights and is left aside: scores are mean probabilities. "
+            "Renew it: deaot benchmark scores --write",
+            path,
+        )
+        return Calibration()
+    return calibration
+
+
+def save_calibration(calibration: Calibration, weights: Path) -> Path:
+    """Write a calibration next to its weights; gives its path."""
+    path = calibration_path(weights)
+    content = {
+        "weights_sha256": _digest(weights),
+        "probability": calibration.probability,
+        "chance": calibration.chance,
+    }
+    path.write_text(json.dumps(content) + "\n")
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
