@@ -138,9 +138,12 @@ def _libraries() -> list[Finding]:
         worked, said = _probe(f"import {module}; print({module}.__version__)")
         remedy = "" if worked else f"pip install {package}"
         findings.append(Finding(Level.OK if worked else Level.FAIL, module, said, remedy))
-    worked, said = _probe("import rosbags; print('importable')")
-    remedy = "" if worked else "pip install rosbags, if bags are to be read"
-    findings.append(Finding(Level.OK if worked else Level.WARN, "rosbags", said, remedy))
+    for module, purpose in (
+        ("rosbags", "bags are to be read"), ("aiohttp", "the operator's page is wanted")
+    ):  # fmt: skip
+        worked, said = _probe(f"import {module}; print('importable')")
+        remedy = "" if worked else f"pip install {module}, if {purpose}"
+        findings.append(Finding(Level.OK if worked else Level.WARN, module, said, remedy))
     return findings
 
 

@@ -24,11 +24,13 @@ PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 
 TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
 SWITCH_PARAMETERS = ("autostart", "use_sim_time")
+NUMBER_PARAMETERS = ("frame_history",)
 """Node parameters that have an argument of the same name."""
 
+OPERATOR_HISTORY = 600
+"""Images that the node keeps with operator:=true: 20 s of drawing at 30 Hz."""
+
 NOT_HERE = {
-    "operator": "this version has no operator's page; leave it out and send the first mask to the "
-    "topic target_mask or to the service ~/set_targets",
     "build_only": "this version runs the network by torch, which has no engine; leave it out",
 }
 """Arguments that are refused, and why."""
@@ -102,7 +104,25 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "operator",
                 default_value="false",
-                description="start the operator's page (not part of this version: refused)",
+                description="serve the operator's page",
+            ),
+            DeclareLaunchArgument(
+                "operator_host",
+                default_value="127.0.0.1",
+                description="address of the page; 0.0.0.0: all of this machine",
+            ),
+            DeclareLaunchArgument(
+                "operator_port", default_value="8642", description="port of the page"
+            ),
+            DeclareLaunchArgument(
+                "operator_token",
+                default_value="",
+                description="what browsers must know; beyond this machine one is made up",
+            ),
+            DeclareLaunchArgument(
+                "frame_history",
+                default_value="",
+                description="images kept for masks that come late; with operator:=true 600",
             ),
             DeclareLaunchArgument(
                 "build_only",
@@ -125,6 +145,9 @@ def generate_launch_description() -> LaunchDescription:
                 condition=IfCondition(LaunchConfiguration("use_rviz")),
             ),
             OpaqueFunction(function=start_tracker),
+            OpaqueFunction(
+                function=start_operator_page, condition=IfCondition(LaunchConfiguration("operator"))
+            ),
         ]
     )
 
@@ -157,12 +180,15 @@ def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if not file.is_file():
         raise RuntimeError(f"params_file:={file} is no file; give the path of a parameter YAML")
     parameters: list = [str(file)]
-    for names, kind in ((TEXT_PARAMETERS, str), (SWITCH_PARAMETERS, bool)):
+    if IfCondition(LaunchConfiguration("operator")).evaluate(context):
+        parameters.append({"frame_history": OPERATOR_HISTORY})
+    for names, kind in (
+        (TEXT_PARAMETERS, str), (SWITCH_PARAMETERS, bool), (NUMBER_PARAMETERS, int)
+    ):  # fmt: skip
         given = [name for name in names if value(context, name)]
         parameters += [
             {name: ParameterValue(LaunchConfiguration(name), value_type=kind)} for name in given
         ]
-    image = value(context, "input_image_topic")
     return [
         LifecycleNode(
             package="deaot_ros",
@@ -171,8 +197,7 @@ def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=LaunchConfiguration("namespace"),
             parameters=parameters,
             remappings=[
-                ("image", image),
-                ("image/compressed", f"{image}/compressed"),
+                *camera_remappings(context),
                 ("target_mask", LaunchConfiguration("target_mask_topic")),
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
@@ -182,3 +207,32 @@ def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             emulate_tty=True,
         )
     ]
+
+
+def start_operator_page(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The page's server, beside the node."""
+    token = value(context, "operator_token")
+    return [
+        Node(
+            package="deaot_ros",
+            executable="operator_page",
+            namespace=LaunchConfiguration("namespace"),
+            remappings=camera_remappings(context),
+            arguments=[
+                "--host", LaunchConfiguration("operator_host"),
+                "--port", LaunchConfiguration("operator_port"),
+                "--image-transport", value(context, "image_transport") or "auto",
+            ],
+            # Not an argument: everybody on the machine can read those.
+            additional_env={"DEAOT_OPERATOR_TOKEN": token} if token else {},
+            respawn=LaunchConfiguration("use_respawn"),
+            respawn_delay=2.0,
+            output="screen",
+        )
+    ]  # fmt: skip
+
+
+def camera_remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """Where images come from."""
+    image = value(context, "input_image_topic")
+    return [("image", image), ("image/compressed", f"{image}/compressed")]

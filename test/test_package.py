@@ -170,7 +170,7 @@ def test_launch_arguments_are_those_of_the_documentation() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)?([^|]*)\|", read("docs/launch.md"), re.M)
     documented = {name: None if rest.strip() else default for name, default, rest in rows}
     assert declared_arguments() == documented
-    assert len(documented) == 17
+    assert len(documented) == 21
 
 
 def test_launch_file_loads_and_shows_its_arguments() -> None:

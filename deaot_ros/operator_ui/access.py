@@ -6,9 +6,13 @@ import hmac
 import ipaddress
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
 
 COOKIE = "deaot_operator"
 _LOCAL_NAMES = {"localhost"}
@@ -73,14 +77,14 @@ class Access:
             return ""
         return f"the page came from '{origin}', not from this server"
 
-    def middleware(self) -> object:
+    def middleware(self) -> Middleware:
         """Applies the rule to every request."""
 
         @web.middleware
-        async def guard(request: web.Request, handler: object) -> web.StreamResponse:
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if reason := self.refusal(request):
                 raise web.HTTPForbidden(text=f"{reason}\n")
-            response: web.StreamResponse = await handler(request)  # type: ignore[operator]
+            response = await handler(request)
             if not response.prepared:
                 response.headers.update(_HEADERS)
                 if self.token and request.query.get("token"):

@@ -50,10 +50,9 @@ def cut_out(image: np.ndarray, box: Box) -> np.ndarray:
     inner = [round(scale * v) for v in (y0 - top, y1 - top, x0 - left, x1 - left)]
     state[inner[0] : inner[1], inner[2] : inner[3]] = cv2.GC_PR_FGD
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    by_mask = cv2.GC_INIT_WITH_MASK
     try:
-        cv2.grabCut(
-            np.ascontiguousarray(small), state, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK
-        )
+        cv2.grabCut(np.ascontiguousarray(small), state, (0, 0, 1, 1), *models, _ITERATIONS, by_mask)
     except cv2.error:  # too few different pixels on one side
         return whole
     object_ = np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)

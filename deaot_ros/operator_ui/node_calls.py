@@ -53,7 +53,7 @@ class NodeCalls:
         """
         self._health = health
         self._naming = asyncio.Lock()
-        self._clients = {
+        self._clients: dict[str, Any] = {
             name: node.create_client(kind, f"{_TRACKER}/{name}")
             for name, kind in (
                 ("set_targets", SetTargets),

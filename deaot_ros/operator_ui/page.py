@@ -137,8 +137,11 @@ class Page:
         self._wake.clear()
 
     async def _send(self, message: str | bytes) -> None:
-        send = self._socket.send_str if isinstance(message, str) else self._socket.send_bytes
-        await asyncio.wait_for(send(message), _STUCK)  # type: ignore[operator]
+        if isinstance(message, str):
+            sending = self._socket.send_str(message)
+        else:
+            sending = self._socket.send_bytes(message)
+        await asyncio.wait_for(sending, _STUCK)
 
     # In
 

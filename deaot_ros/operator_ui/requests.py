@@ -149,7 +149,7 @@ class Requests:
         header = view.frame.header if view is not None else Header(stamp=_time(stamp))
         answer = await self._hub.calls.set_targets(header, labels, mode)
         verdict = await self._verdict(header.stamp, answer)
-        result = {"ok": answer.success, "message": answer.message, "verdict": verdict}
+        result: Message = {"ok": answer.success, "message": answer.message, "verdict": verdict}
         who, what = f"operator {self._page.number}", ", ".join(map(str, sorted(drawn))) or "none"
         self._hub.note(f"{who} sent objects {what}: {verdict}", besides=self._page)
         wanted = {i: name for i, name in names.items() if i in drawn and name}
