@@ -83,6 +83,22 @@ def test_gap_in_seconds_follows_stamps_that_jitter(fps: int) -> None:
     assert m.usage.slots_used == pytest.approx(50, abs=3)
 
 
+def test_gap_that_nobody_chose() -> None:
+    """A fifth of a second for every variant; the published frames for the published memory."""
+    for variant in ("deaot-t", "deaot-l"):
+        m = memory(variant, slots=1000, policy="log")
+        m.pin(entry(0), 0, 0.0, [1])
+        for t in range(1, 61):
+            take(m, entry(t), t, t / 60)
+        assert frames_in(m) == [0, 12, 24, 36, 48, 60]
+    for variant, taken in (("deaot-t", [0]), ("deaot-l", [0, 5, 10])):
+        m = memory(variant, policy="unbounded")
+        m.pin(entry(0), 0, 0.0, [1])
+        for t in range(1, 12):
+            take(m, entry(t), t, t / 60)
+        assert frames_in(m) == taken
+
+
 def test_annotating_a_remembered_frame_replaces_it() -> None:
     m = memory(slots=5, policy="fifo", gap_frames=1)
     m.pin(entry(0), 0, 0.0, [1])

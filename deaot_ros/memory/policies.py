@@ -24,7 +24,7 @@ _CLASSES: dict[str, type[Policy]] = {
 
 
 def make_policy(name: str, variant: Variant) -> Policy:
-    """A fresh rule; ``auto`` is the one that suits the variant best."""
+    """A fresh rule; ``auto`` is the one that suits the variant best (docs/memory.md)."""
     if name == "auto":
-        name = "reference" if variant.remembers_references_only else "fifo"
+        name = "reference" if variant.remembers_references_only else "ucb"
     return _CLASSES[name]()

@@ -9,7 +9,7 @@ from torch import Tensor
 from deaot_ros.memory.bank import MemoryBank
 from deaot_ros.memory.policies import make_policy
 from deaot_ros.memory.policy import Candidate, Policy, Slot, free_slots, slot_for_pin
-from deaot_ros.memory.settings import MemorySettings, MemoryUsage
+from deaot_ros.memory.settings import DEFAULT_GAP, MemorySettings, MemoryUsage
 from deaot_ros.memory.short_term import ShortTermMemory
 from deaot_ros.network.gpm import LayerMemory
 from deaot_ros.network.variants import Variant
@@ -30,8 +30,9 @@ class RollingMemory:
         self._settings = settings
         self._variant = variant
         self._capacity = settings.slots
-        self._gap = settings.gap
-        self._gap_frames = settings.gap_frames or variant.memory_gap
+        published = settings.policy == "unbounded" and settings.gap is None
+        self._gap_frames = settings.gap_frames or (variant.memory_gap if published else None)
+        self._gap = settings.gap or DEFAULT_GAP
         self._short_term = ShortTermMemory(settings.lag, settings.lag_frames)
         self.clear()
 
@@ -76,7 +77,7 @@ class RollingMemory:
         """Whether it is time to remember a predicted frame with this number and stamp."""
         if not self._policy.takes_predictions:
             return False
-        if self._gap is None:
+        if self._gap_frames is not None:
             return frame - self._last_frame >= self._gap_frames
         frames = max(1, frame - self._last_frame)
         elapsed = stamp - self._last_stamp

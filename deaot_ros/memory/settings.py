@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 POLICIES = ("auto", "reference", "fifo", "ucb", "similarity", "log", "unbounded")
 
+DEFAULT_GAP = 0.2
+"""Seconds; what the published five frames of the L variants are at 24 to 30 Hz."""
+
 MAX_LAG = 1.0
 """Longest lag of short-term memory in seconds: it looks for motion, not for history."""
 
@@ -21,8 +24,9 @@ class MemorySettings:
             reads (RMem), ``similarity`` with those that look like now (DMAOT), ``log`` with frames
             whose spacing grows with age. ``unbounded`` never forgets (parity with the published L
             variants; grows for ever). ``auto``: what did best for the variant.
-        gap: seconds between two frames that are remembered; None: ``gap_frames`` decides.
-        gap_frames: the same in frames; None: the variant's published gap.
+        gap: seconds between two frames that are offered to long-term memory.
+        gap_frames: the same in frames. With neither it is ``DEFAULT_GAP``, and for ``unbounded``
+            the variant's published number of frames.
         admission: only frames with good masks are remembered, and the views of objects that are
             away are kept. Without it every frame that is due is taken; ``unbounded`` always does.
         lag: seconds that short-term memory lies back; 0: the previous frame.

@@ -128,7 +128,8 @@ class Parameters:
         "auto", "memory.policy", "which frames long-term memory keeps", *POLICIES, read_only=True
     )
     memory_gap: float = _p(
-        0.0, "memory.gap", "s between remembered frames; 0: the variant's published frame count",
+        0.0, "memory.gap",
+        "s between frames offered to memory; 0: 0.2 s, for unbounded the published frame count",
         low=0.0, high=3600.0, read_only=True,
     )
     memory_admission: bool = _p(
