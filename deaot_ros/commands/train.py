@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deaot_ros.commands.options import positive
 from deaot_ros.commands.progress import Progress
 from deaot_ros.errors import ConfigError, DeaotError
 
 if TYPE_CHECKING:
     import torch
 
-    from deaot_ros.training import StepReport, Trainer
+    from deaot_ros.training import StepReport, Trainer, TrainSettings
     from deaot_ros.training.distributed import Processes
     from deaot_ros.training.loop import Watcher
 
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue from OUT/state.pt")
     parser.add_argument(
         "--check", action="store_true", help="train nothing, list all that is wrong in the data"
+    )
+    parser.add_argument(
+        "--measure-data",
+        type=positive,
+        metavar="N",
+        help="train nothing, say how fast N batches are made by --workers",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads; default: torch's")
@@ -76,6 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         settings = stage_settings(arguments.stage, arguments.config, given)
         return _check(settings.stage, settings.data, settings.frames)
+    if arguments.measure_data:
+        settings = stage_settings(arguments.stage, arguments.config, given)
+        return _measure_data(settings, arguments.measure_data, arguments.workers or 0)
     if arguments.out is None:
         raise ConfigError("--out DIR is missing: the folder for state and weights")
     try:
@@ -192,6 +202,36 @@ class _Watching:
         self._bar.__exit__(*error)
         if self._curves is not None:
             self._curves.close()
+
+
+def _measure_data(settings: TrainSettings, count: int, workers: int) -> int:
+    """Say how many frames a second the workers, or this process, make without any training."""
+    import time
+
+    import cv2
+
+    from deaot_ros.training.batch import StepBatches
+    from deaot_ros.training.sources import build_source
+    from deaot_ros.training.stream import BatchStream
+
+    cv2.setNumThreads(1)
+    batches = StepBatches(settings, build_source(settings))
+    frames = settings.batch * (settings.frames + settings.rollout)
+    if workers:
+        stream = BatchStream(batches, range(count + 2 * workers), workers, pin=False)
+        for _ in range(2 * workers):  # they start by filling their queues
+            stream.next()
+    else:
+        batches[0]  # reads photographs, which happens once
+    wall, own = time.monotonic(), time.process_time()
+    for step in range(count):
+        _ = stream.next() if workers else batches[step + 1]
+    wall, own = time.monotonic() - wall, time.process_time() - own
+    line = f"{count * frames / wall:.0f} frames/s at {settings.size} px"
+    if not workers:
+        line += f", {count * frames / own:.0f} per second of this process's CPU time"
+    print(f"{line}; {workers or 'no'} workers")
+    return 0
 
 
 def _check(stage: str, folders: Sequence[str], frames: int) -> int:
