@@ -56,7 +56,7 @@ class Browser:
             assert time.monotonic() < deadline, "Chromium does not start"
             assert self._process.poll() is None, "Chromium ended"
             time.sleep(0.05)
-        self.port = int(port_file.read_text().splitlines()[0])
+        self._root = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
         self._session = self.run(self._new_session())
         return self
 
@@ -74,30 +74,44 @@ class Browser:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(patience)
 
     def open(self, address: str, width: int = 1280, height: int = 800) -> Page:
-        page = Page(self, self.run(self._connect()))
+        page = Page(self, *self.run(self._connect()))
         page.command("Page.enable")
         page.command("Runtime.enable")
         page.command("Log.enable")
         page.view(width, height)
-        page.command("Page.navigate", url=address)
-        page.wait("document.readyState === 'complete'")
+        page.go(address)
         return page
 
-    async def _connect(self) -> aiohttp.ClientWebSocketResponse:
-        root = f"http://127.0.0.1:{self.port}"
-        async with self._session.put(f"{root}/json/new?about:blank") as answer:
+    async def _connect(self) -> tuple[aiohttp.ClientWebSocketResponse, str]:
+        async with self._session.put(f"{self._root}/json/new?about:blank") as answer:
             target = await answer.json()
-        return await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
+        address = target["webSocketDebuggerUrl"]
+        return await self._session.ws_connect(address, max_msg_size=0), target["id"]
+
+    async def close(self, socket: aiohttp.ClientWebSocketResponse, target: str) -> None:
+        await socket.close()
+        async with self._session.get(f"{self._root}/json/close/{target}") as answer:
+            assert answer.status == 200
 
 
 class Page:
     """One tab."""
 
-    def __init__(self, browser: Browser, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self, browser: Browser, socket: aiohttp.ClientWebSocketResponse, target: str
+    ) -> None:
         self._browser = browser
+        self._target = target
         self._socket = socket
         self._numbers = count(1)
         self.faults: list[str] = []
+
+    def go(self, address: str) -> None:
+        self.command("Page.navigate", url=address)
+        self.wait("document.readyState === 'complete'")
+
+    def close(self) -> None:
+        self._browser.run(self._browser.close(self._socket, self._target))
 
     def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.run(self._command(method, parameters))

@@ -38,6 +38,7 @@ let tool = tools[0];
 const picker = { up: (point) => choose(live.idAt(point)) };
 const list = new ObjectList(element("objects"), { choose, correct, remove, rename });
 new Pointers(picture, () => (desk.open ? tool : picker));
+window.operatorPage = { desk, live, picture }; // for a look from the browser's console
 
 // Messages
 

@@ -1,0 +1,119 @@
+"""What an operator works with: the node, a camera that shows a still picture, the page's server."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from robot import PATIENCE, Robot, TrackerProcess
+
+from deaot_ros.demo.environment import child_environment
+from deaot_ros.network import shipped_weights
+from deaot_ros.synthetic import demo_clip
+
+SIZE = (240, 320)
+RATE = 2.0
+"""Images per second; slow, for the machine also runs a network and perhaps a browser."""
+
+
+def still() -> tuple[np.ndarray, np.ndarray]:
+    """A picture of some photographs, RGB, and ids 1, 2 ... of what is in it, at ``SIZE``."""
+    image, labels = demo_clip().render(0)
+    size = SIZE[::-1]
+    return (
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+        cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST),
+    )
+
+
+class PageServer:
+    """``deaot operator`` as a process."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.log = log
+        self._arguments = arguments
+        self.start()
+
+    def start(self, port: int = 0) -> None:
+        """Start, or start again; ``port`` 0: any."""
+        command = [sys.executable, "-m", "deaot_ros.cli", "operator", "--port", str(port)]
+        with self.log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [*command, *self._arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=child_environment(),
+            )
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://\S+:(\d+)/\S*", self.log.read_text())):
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        self.address, self.port = found[0], int(found[1])
+
+    def stop(self, by: signal.Signals = signal.SIGINT) -> int:
+        self._process.send_signal(by)
+        return self._process.wait(20)
+
+
+class Site:
+    """A context manager that runs all three."""
+
+    def __init__(self, folder: Path, **parameters: object) -> None:
+        self._folder = folder
+        self._parameters = {
+            "weights": shipped_weights("deaot-t"), "max_long_side": 129, "frame_history": 20,
+            "max_objects": 6, **parameters,
+        }  # fmt: skip
+        self.image, self.truth = still()
+        self._ended = threading.Event()
+        self._camera = threading.Thread(target=self._film, daemon=True)
+
+    def __enter__(self) -> Site:
+        self.server = PageServer(self._folder / "page.log")
+        self.start_node()
+        self.robot = Robot()
+        self._camera.start()
+        self.robot.meet()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._camera.join()
+        self.robot.close()
+        self.node.stop()
+        assert self.server.stop() == 0, self.server.log.read_text()
+
+    def start_node(self) -> None:
+        self.node = TrackerProcess(self._folder / "node.log", **self._parameters)
+        self.node.__enter__()
+
+    def _film(self) -> None:
+        while not self._ended.wait(1 / RATE):
+            self.robot.show(self.image, time.time_ns())
+
+    def labels(self) -> np.ndarray:
+        """What the node finds in a picture that is yet to come."""
+        now, masks = time.time_ns(), self.robot.masks
+        masks.clear()
+        stamp = self.robot.spin_until(lambda: next((s for s in masks if s > now), 0), "label map")
+        message = masks[stamp]
+        return np.frombuffer(message.data, np.uint8).reshape(SIZE)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union."""
+    return float((a & b).sum() / max(1, (a | b).sum()))
