@@ -88,7 +88,7 @@ class Targets:
             The newest frame when its step began; None: ``frame`` is the newest.
         """
         reached: CaughtUp | None = None
-        duration, steps = 0.0, 0
+        duration, last, steps = 0.0, 0.0, 0
         while waiting := self._history.since(frame.number):
             span = waiting[-1].received - frame.received
             interval = max(span / len(waiting), 1e-3)
@@ -101,9 +101,10 @@ class Targets:
                 continue  # broken frames are reported where they come in
             newest = frame is waiting[-1]
             result = step(frame, image)
-            # The first step may be slow (a new size, a new group): trust the shortest.
+            # One step may be slow by chance (a new size, a new group): trust the shorter of two.
+            # Not the shortest of all: on a machine that got busy that would never catch up.
             elapsed = time.perf_counter() - started
-            duration = min(duration, elapsed) if duration else elapsed
+            duration, last = min(last or elapsed, elapsed), elapsed
             steps += 1
             reached = CaughtUp(frame, image, result, steps)
             if newest:  # what came meanwhile is what a network this slow is always behind
