@@ -221,6 +221,18 @@ def test_memory_is_bounded(make: Callable[..., Tracker]) -> None:
     assert (usage[-1].slots_used, usage[-1].slots_capacity) == (3, 3)
 
 
+def test_masks_that_flood_are_named_and_not_remembered(make: Callable[..., Tracker]) -> None:
+    memory = MemorySettings(slots=3, policy="fifo", gap_frames=1)
+    tracker = make(memory=memory, states=StateSettings(max_mask_growth=1.5, occluded_score=0))
+    start = {o.id: o.area for o in tracker.start(FRAMES[0], MASK).objects}
+    result = tracker.step(FRAMES[1])
+    grown = tuple(o.id for o in result.objects if o.area > 1.5 * start[o.id])
+    assert grown, "these weights flood"
+    assert result.flooded == grown
+    assert all(by_id(result)[i] is ObjectState.OCCLUDED for i in grown)
+    assert tracker.memory_usage.slots_used == 1
+
+
 def test_warm_up_leaves_no_trace(make: Callable[..., Tracker]) -> None:
     warm, cold = make(), make()
     warm.warm_up(HEIGHT, WIDTH)
