@@ -36,6 +36,11 @@ def camera(reliability: ReliabilityPolicy) -> QoSProfile:
     return _profile(1, reliability)
 
 
+def depth_camera(reliability: ReliabilityPolicy) -> QoSProfile:
+    """Subscription to images that wait for masks: a queue, for every stamp may be the one."""
+    return _profile(10, reliability)
+
+
 def offered_reliability(node: Node, topic: str) -> ReliabilityPolicy | None:
     """What the publishers of ``topic`` offer: best effort if any of them does; None: nobody.
 

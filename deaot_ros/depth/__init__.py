@@ -1,0 +1,1 @@
+"""Objects in space: masks and an aligned depth image in, positions, sizes and points out."""
