@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterable
 
 # Before torch is imported: its threads would wait by spinning and fight with other programs for
 # the cores, which on a busy machine makes frames many times as slow.
@@ -27,34 +28,42 @@ _SIGNAL_LATENCY = 0.2
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run until told to stop.
+    """Run one node until told to stop; see :func:`run`."""
+    return run(lambda: (TrackerNode() for _ in range(1)), args)
+
+
+def run(make: Callable[[], Iterable[TrackerNode]], args: list[str] | None = None) -> int:
+    """Run nodes in one executor until told to stop.
 
     Args:
+        make: makes the nodes, once rclpy works.
         args: of the command line; None: this process's.
 
     Returns:
-        0 when stopped by a signal, 1 when the node could not start by itself.
+        0 when stopped by a signal, 1 when a node could not start by itself.
     """
     # rclpy's own handlers would end the context while the worker still publishes.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    node: TrackerNode | None = None
+    nodes: list[TrackerNode] = []
     try:
-        node = TrackerNode()
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        if parameters.read(node).autostart and not _start(node):
-            return FAILED
+        for node in make():
+            nodes.append(node)
+            executor.add_node(node)
+            if parameters.read(node).autostart and not _start(node):
+                return FAILED
         while not stopped.is_set():
             executor.spin_once(timeout_sec=_SIGNAL_LATENCY)
     except (ParameterException, parameters.ParameterError) as error:
         print(f"tracker: {error}", file=sys.stderr)
         return FAILED
     finally:
-        if node is not None:
+        for node in nodes:
             node.close()
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return STARTED

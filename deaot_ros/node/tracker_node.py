@@ -20,11 +20,11 @@ from deaot_ros.msg import TrackerStatus
 from deaot_ros.node import parameters, qos
 from deaot_ros.node.camera import Camera
 from deaot_ros.node.diagnostics import DiagnosticsPublisher
+from deaot_ros.node.networks import Networks
 from deaot_ros.node.outputs import Outputs
 from deaot_ros.node.status import StatusPublisher
 from deaot_ros.node.worker import Worker
 from deaot_ros.srv import RemoveObject, SetTargets
-from deaot_ros.tracking import Tracker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -75,13 +75,15 @@ def visible(transition: Transition) -> Callable[..., TransitionCallbackReturn]:
 class TrackerNode(LifecycleNode):
     """Tracks the objects of target masks through the images of a camera."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, networks: Networks | None = None, **options: object) -> None:
         """Declare parameters.
 
         Args:
+            networks: shared with other nodes of this process; None: its own.
             options: of rclpy's node.
         """
         super().__init__("tracker", **options)
+        self._networks = networks or Networks()
         self._worker: Worker | None = None
         self._outputs: Outputs | None = None
         self._status: StatusPublisher | None = None
@@ -98,20 +100,14 @@ class TrackerNode(LifecycleNode):
     @visible
     def _configure(self, _: LifecycleState) -> None:
         self._settings = current = parameters.read(self)
-        tracker = Tracker.load(
-            current.variant,
-            current.weights_path,
-            current.device,
-            current.backend,
-            current.precision,
-            current.tracker_settings,
-        )
-        tracker.warm_up(*WARM_UP_SIZE)
+        tracker = self._networks.tracker(current)
+        with self._networks.turn:
+            tracker.warm_up(*WARM_UP_SIZE)
         self._status = StatusPublisher(self)
         self._outputs = Outputs(self)
         self._diagnostics = DiagnosticsPublisher(self, tracker.device)
         self._worker = Worker(
-            tracker, self._outputs, lambda: self._settings, self.get_logger()
+            tracker, self._outputs, lambda: self._settings, self.get_logger(), self._networks.turn
         )
         # Reentrant: a service waits for the worker, and must not hold up images meanwhile.
         group = ReentrantCallbackGroup()

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import islice
 
 import numpy as np
@@ -42,6 +43,7 @@ class Worker:
         outputs: Outputs,
         parameters: Callable[[], Parameters],
         logger: RcutilsLogger,
+        turn: AbstractContextManager[object],
     ) -> None:
         """Prepare; ``start`` begins.
 
@@ -50,6 +52,7 @@ class Worker:
             outputs: where results go.
             parameters: gives those in force.
             logger: of the node.
+            turn: held while the network runs; other nodes may share it.
         """
         self.tracker = tracker
         self.statistics = Statistics()
@@ -59,6 +62,7 @@ class Worker:
         self._outputs = outputs
         self._parameters = parameters
         self._logger = logger
+        self._turn = turn
         self._history = FrameHistory(parameters().frame_history)
         self._timeline = Timeline()
         self._targets = Targets(tracker, self._history, self._timeline)
@@ -118,7 +122,8 @@ class Worker:
             MaskError, ImageError: nothing was changed.
         """
         parameters = self._parameters()
-        frame = self._targets.apply(mask, mode, parameters)
+        with self._turn:
+            frame = self._targets.apply(mask, mode, parameters)
         newest = self._history.newest()
         behind = newest.stamp - frame.stamp if newest else 0.0
         self._position = frame.number
@@ -176,12 +181,13 @@ class Worker:
 
     def _step(self, frame: CameraFrame, image: np.ndarray) -> TrackResult:
         self._timeline.advance(frame.stamp)
-        result = self.tracker.step(
-            image,
-            self._timeline.at(frame.stamp),
-            output_size=frame.size,
-            confidence=self._outputs.wants_confidence(self._parameters()),
-        )
+        with self._turn:
+            result = self.tracker.step(
+                image,
+                self._timeline.at(frame.stamp),
+                output_size=frame.size,
+                confidence=self._outputs.wants_confidence(self._parameters()),
+            )
         frame.labels = result.labels
         self._report_floods(result.flooded)
         self._position = frame.number

@@ -96,6 +96,10 @@ class Tracker:
         runner = load_backend(network, device, backend, precision)
         return cls(runner, settings, str(path), load_calibration(path))
 
+    def sibling(self, settings: TrackerSettings) -> Tracker:
+        """Another tracker, with objects and memory of its own, that runs the same network."""
+        return Tracker(self._backend, settings, self.weights, self._calibration)
+
     @property
     def variant(self) -> str:
         return self._backend.variant.name

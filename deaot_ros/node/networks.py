@@ -1,0 +1,51 @@
+"""Networks that the nodes of one process share: loaded once, used by one node at a time."""
+
+from __future__ import annotations
+
+import threading
+from weakref import WeakSet
+
+from deaot_ros.node.parameters import Parameters
+from deaot_ros.tracking import Tracker
+
+
+class Networks:
+    """Makes trackers; those that ask for the same network share it.
+
+    A network is freed with its last tracker. Memory and objects are each tracker's own.
+
+    Attributes:
+        turn: to be held while a tracker runs its network. Networks keep work space, and two that
+            run at once on one device take each longer than one after the other.
+    """
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self._trackers: dict[tuple[str, ...], WeakSet[Tracker]] = {}
+
+    def tracker(self, parameters: Parameters) -> Tracker:
+        """A tracker as the parameters want it.
+
+        Raises:
+            DeaotError: it cannot be had.
+        """
+        weights = parameters.weights_path
+        key = (
+            parameters.variant, str(weights), parameters.device, parameters.backend,
+            parameters.precision,
+        )  # fmt: skip
+        users = self._trackers.setdefault(key, WeakSet())
+        other = next(iter(users), None)
+        if other is not None:
+            tracker = other.sibling(parameters.tracker_settings)
+        else:
+            tracker = Tracker.load(
+                parameters.variant,
+                weights,
+                parameters.device,
+                parameters.backend,
+                parameters.precision,
+                parameters.tracker_settings,
+            )
+        users.add(tracker)
+        return tracker
