@@ -8,19 +8,14 @@ from pathlib import Path
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
-    LogInfo,
+    IncludeLaunchDescription,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-
-OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
-"""Read by Fast DDS from Kilted on, where the old name draws a warning."""
 
 TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
 SWITCH_PARAMETERS = ("autostart", "use_sim_time")
@@ -130,8 +125,9 @@ def generate_launch_description() -> LaunchDescription:
                 description="build an engine and end (not part of this version: refused)",
             ),
             OpaqueFunction(function=refuse_what_is_not_here),
-            OpaqueFunction(
-                function=use_profile, condition=IfCondition(LaunchConfiguration("use_fastdds_shm"))
+            IncludeLaunchDescription(
+                PathJoinSubstitution([share, "launch", "fastdds_profile.launch.py"]),
+                condition=IfCondition(LaunchConfiguration("use_fastdds_shm")),
             ),
             # Before the tracker: where rviz2 is not installed nothing is left running.
             Node(
@@ -162,16 +158,6 @@ def refuse_what_is_not_here(context: LaunchContext) -> None:
     for name, reason in NOT_HERE.items():
         if IfCondition(LaunchConfiguration(name)).evaluate(context):
             raise RuntimeError(f"{name}:=true, but {reason}")
-
-
-def use_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Point Fast DDS at the shipped profile, unless the user has one."""
-    for name in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
-        if name in context.environment:
-            return [LogInfo(msg=f"keeping {name}={context.environment[name]}")]
-    old = context.environment.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    profile = PathJoinSubstitution([FindPackageShare("deaot_ros"), "config", "fastdds_shm.xml"])
-    return [SetEnvironmentVariable(OLD_PROFILE_VARIABLE if old else PROFILE_VARIABLE, profile)]
 
 
 def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
