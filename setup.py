@@ -21,6 +21,7 @@ setup(
         shared("models", "*.calibration.json"),
         shared("config", "*.*"),
         shared("config/train", "*.yaml"),
+        shared("msg", "*.msg"),
         ("share/deaot_ros", ["package.xml"]),
     ],
 )

@@ -24,6 +24,11 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ENVIRONMENT = Path(sys.prefix, "bin", "deaot-env")
 
 FIELDS = {
+    "ObjectPosition": """
+        uint16 id, string label, uint8 state, float score, geometry_msgs/Point position,
+        geometry_msgs/Vector3 size, uint32 points, float coverage""",
+    "ObjectPositionArray": """
+        std_msgs/Header header, uint32 session, sequence<deaot_ros/ObjectPosition> objects""",
     "TrackedObject": """
         uint16 id, string label, uint8 state, float score, sensor_msgs/RegionOfInterest roi,
         uint32 area, float centroid_x, float centroid_y, sensor_msgs/Image mask,
@@ -209,7 +214,7 @@ def test_wheel_of_the_core_brings_code_weights_and_commands(tmp_path: Path) -> N
     for name in ("setup.py", "pyproject.toml", "package.xml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, tmp_path)
-    for name in ("deaot_ros", "config", "models"):
+    for name in ("deaot_ros", "config", "models", "msg"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     options = ["--no-deps", "--no-build-isolation", "--no-index", "-q", "-w", "wheels", "."]
     command = [sys.executable, "-m", "pip", "wheel", *options]
@@ -224,6 +229,7 @@ def test_wheel_of_the_core_brings_code_weights_and_commands(tmp_path: Path) -> N
     assert sources <= set(names)
     shared = {p.relative_to(ROOT).as_posix() for p in (ROOT / "models").glob("*.safetensors")}
     shared |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "config").rglob("*.*")}
+    shared |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "msg").glob("*.msg")}
     missing = {s for s in shared if not any(n.endswith(f"share/deaot_ros/{s}") for n in names)}
     assert not missing
     assert "deaot = deaot_ros.cli:main" in commands

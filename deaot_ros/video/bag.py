@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deaot_ros.video.frame import DEFAULT_FPS, Frame, VideoError
+from deaot_ros.video.frame import DEFAULT_FPS, Frame, Recorded, VideoError
 from deaot_ros.video.ros_image import decode_compressed, decode_image
 
 try:
@@ -61,12 +61,20 @@ class BagSource:
                     image = _DECODERS[connection.msgtype](message)
                     stamp = message.header.stamp
                     last = max(last, stamp.sec + stamp.nanosec / 1e9 or time / 1e9)
-                    yield Frame(image, f"{number:05d}", last)
+                    frame_id = message.header.frame_id
+                    recorded = Recorded(stamp.sec, stamp.nanosec, frame_id, time)
+                    yield Frame(image, f"{number:05d}", last, recorded)
                     number += 1
             except Exception as error:  # rosbags raises whatever its storage layers do
                 raise VideoError(
                     f"image {number} on {self._topic} in {self._path} cannot be read: {error}"
                 ) from None
+
+    @property
+    def storage(self) -> str:
+        """What the bag is stored as, ``sqlite3`` or ``mcap``."""
+        files = [self._path] if self._path.is_file() else list(self._path.iterdir())
+        return "mcap" if any(".mcap" in file.suffixes for file in files) else "sqlite3"
 
     def _connections(self, reader: AnyReader) -> list[Connection]:
         return [c for c in reader.connections if c.topic == self._topic and c.msgtype in _DECODERS]

@@ -19,6 +19,21 @@ class VideoError(DeaotError):
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where an image stands in a bag.
+
+    Attributes:
+        seconds, nanoseconds, frame_id: of its header, as they are.
+        time: of recording, ns.
+    """
+
+    seconds: int
+    nanoseconds: int
+    frame_id: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One image.
 
@@ -26,11 +41,13 @@ class Frame:
         image: uint8 [H, W, 3] RGB.
         stem: name of its results, unique in a source.
         stamp: seconds; of what clock depends on the source. Never decreases.
+        recorded: of an image in a bag.
     """
 
     image: np.ndarray
     stem: str
     stamp: float
+    recorded: Recorded | None = None
 
 
 class Source(Protocol):

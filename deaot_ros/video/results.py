@@ -18,18 +18,27 @@ from deaot_ros.video.masks import write_mask
 
 if TYPE_CHECKING:
     from deaot_ros.tracking import TrackResult
+    from deaot_ros.video.bag_results import BagResults
 
 _log = logging.getLogger(__name__)
 
 
 class ResultWriter:
-    """Writes ``masks/STEM.png``, ``objects.jsonl`` and on demand ``overlay.mp4`` into a folder.
+    """Writes ``masks/STEM.png``, ``objects.jsonl`` on demand ``overlay.mp4`` and a bag.
 
     A context manager; files are written in a thread of its own.
     """
 
-    def __init__(self, folder: Path, fps: float, overlay: bool) -> None:
+    def __init__(
+        self, folder: Path, fps: float, overlay: bool, bag: BagResults | None = None
+    ) -> None:
         """Make the folder.
+
+        Args:
+            folder: may exist.
+            fps: of the overlay.
+            overlay: also write the overlay.
+            bag: also write this one, and close it.
 
         Raises:
             VideoError: it cannot be written to.
@@ -49,12 +58,15 @@ class ResultWriter:
                 self._masks, left_over,
             )  # fmt: skip
         self._overlay = OverlayVideo(folder / "overlay.mp4", fps) if overlay else None
+        self._bag = bag
         self._deep = False
         self._behind = WriteBehind(self._write)
 
     def put(self, frame: Frame, result: TrackResult) -> None:
         """Write one frame's results, soon."""
         self._behind.put((frame, result))
+        if self._bag is not None:
+            self._bag.write(frame, result)  # here: SQLite stays in the thread that opened it
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -71,6 +83,8 @@ class ResultWriter:
             self._table.close()
             if self._overlay is not None:
                 self._overlay.close()
+            if self._bag is not None:
+                self._bag.close()
 
     def _write(self, item: tuple[Frame, TrackResult]) -> None:
         frame, result = item
