@@ -4,7 +4,8 @@ SOURCE is a folder of images, a video file, camera:N or a ROS 2 bag. MASK is an 
 of the first frame's size, pixel = object id; where 255 is the only other value than 0 it means
 object 1. Writes OUTPUT/masks/STEM.png (indexed, DAVIS palette, pixel = object id; 16-bit grey
 where ids go beyond 254) and OUTPUT/objects.jsonl (a line per frame: boxes, states, scores).
-Of a bag it also makes one, OUTPUT/bag: /deaot/mask and /deaot/objects with the headers and times of the images.
+Of a bag it also makes one, OUTPUT/bag: /deaot/mask and /deaot/objects with the headers and times
+of the images.
 """
 
 from __future__ import annotations
