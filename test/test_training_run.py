@@ -172,6 +172,16 @@ def test_mixed_precision_gives_about_the_same_loss() -> None:
     assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.03)
 
 
+def test_mixed_precision_reaches_every_weight_behind_frames_without_gradients() -> None:
+    settings = replace(
+        TINY, precision="amp", rollout=1, auxiliary_until=0.0, drop_path=0.0, channel_dropout=0.0
+    )
+    trainer = Trainer(settings)
+    trainer.train_step()
+    missing = [n for n, p in trainer.network.named_parameters() if p.grad is None]
+    assert not missing
+
+
 def test_drops_keep_the_mean_and_hit_whole_samples_and_channels() -> None:
     torch.manual_seed(0)
     ones = torch.ones(200, 3, 50)

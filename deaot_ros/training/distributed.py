@@ -42,6 +42,15 @@ def leave_processes() -> None:
         distributed.destroy_process_group()
 
 
+def anywhere(flag: bool, processes: Processes, device: torch.device) -> bool:
+    """Whether the flag is set in any process; all have to ask."""
+    if processes.count == 1:
+        return flag
+    flags = torch.tensor(float(flag), device=device)
+    distributed.all_reduce(flags, distributed.ReduceOp.MAX)
+    return bool(flags.item())
+
+
 def choose_device(name: str) -> torch.device:
     """The device of this process: "auto", "cpu", "cuda" or "cuda:N".
 

@@ -12,6 +12,7 @@ from types import FrameType
 
 from deaot_ros.errors import DeaotError
 
+from .distributed import anywhere
 from .trainer import StepReport, Trainer
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def train_to_end(
     """
     steps, saved = trainer.settings.steps, time.monotonic()
     with _stop_requested() as stop:
-        while trainer.step < steps and not stop():
+        # A process that stopped alone would leave the others waiting for its gradient.
+        while trainer.step < steps and not anywhere(stop(), trainer.processes, trainer.device):
             try:
                 report = trainer.reported_step()
             except DeaotError:

@@ -108,7 +108,7 @@ class Trainer:
         self.network.to(device)
         freeze_stages(self.network.encoder, settings.frozen_stages)
         set_regularisation(self.network, settings.drop_path, settings.channel_dropout)
-        self._processes = processes
+        self.processes = processes
         self.source = build_source(settings)
         self._batches = StepBatches(settings, self.source, processes)
         self._workers = workers
@@ -202,7 +202,7 @@ class Trainer:
         batch = self._next_batch().to(self.device)
         waited = time.monotonic() - started
         # What is dropped at random follows from the step, too, and differs between processes.
-        mine = step * self._processes.count + self._processes.rank
+        mine = step * self.processes.count + self.processes.rank
         torch.manual_seed((settings.seed << 32) + mine)
         self.network.train()
         set_rates(self.optimiser, step, settings)
@@ -280,7 +280,9 @@ class Trainer:
 
     def _autocast(self) -> AbstractContextManager[None]:
         mixed = self.settings.precision == "amp"
-        return torch.autocast(self.device.type, self._half, enabled=mixed)
+        # Weights that were cast, and kept, where no gradients are wanted would get none elsewhere.
+        kept = self.settings.rollout == 0
+        return torch.autocast(self.device.type, self._half, enabled=mixed, cache_enabled=kept)
 
     def _hold_relative_term(self, held: bool) -> None:
         """Keep the relative terms at zero and out of the optimiser's reach, or let them learn."""
