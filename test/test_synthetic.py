@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path as File
 
@@ -29,6 +30,7 @@ from deaot_ros.synthetic import (
 from deaot_ros.synthetic.motion import Path
 from deaot_ros.synthetic.photographs import photograph
 from deaot_ros.synthetic.pictures import read_cut_out, read_picture
+from deaot_ros.synthetic.thin_plate import random_bend, thin_plate
 
 
 def still(x: float, y: float, angle: float = 0.0, log_scale: float = 0.0) -> Path:
@@ -244,3 +246,54 @@ def test_missing_and_damaged_pictures_are_named(tmp_path: File) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(DeaotError, match=r"cannot read picture .*broken\.png"):
         read_picture(str(tmp_path / "broken.png"))
+
+
+def test_thin_plate_moves_its_points_and_keeps_flat_motions_flat() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.uniform(0, 100, (9, 2))
+    moves = rng.normal(0, 5, (9, 2))
+    assert thin_plate(points, moves, points) == pytest.approx(moves, abs=1e-6)
+    elsewhere = rng.uniform(-50, 150, (4, 5, 2))
+    matrix = np.array([[1.1, -0.2], [0.3, 0.8]])
+    flat = thin_plate(points, points @ matrix + 7, elsewhere)
+    assert flat == pytest.approx(elsewhere @ matrix + 7, abs=1e-6)
+
+
+def test_a_bent_sprite_changes_shape_and_keeps_within_its_reach() -> None:
+    sprite = flat_sprite((255, 0, 0), 61, 1, still(0, 0))
+    bend = random_bend(np.random.default_rng(5), 61, 0.08)
+    bent = dataclasses.replace(sprite, bend=bend)
+    disc, shapes = flat_scene(sprite).render(0)[1], []
+    for t in (0, 9):
+        image, labels = flat_scene(bent, frames=10).render(t)
+        red = image[..., 0] >= 128
+        assert (red == (labels == 1)).mean() > 0.998
+        shapes.append(labels)
+        limit = cv2.dilate(disc, np.ones((3, 3)), iterations=int(np.ceil(bend.reach)) + 1)
+        assert not (labels > limit).any()
+    assert (shapes[0] != disc).sum() > 50 and (shapes[0] != shapes[1]).sum() > 50
+
+
+def test_objects_leave_and_return() -> None:
+    settings = SceneSettings(objects=(1, 1), leave=1.0)
+    for seed in range(6):
+        areas = (referenced_clip((31, seed), 12, 97, 97, settings).masks == 1).sum((1, 2))
+        assert areas[0] > 0 and areas[5:7].sum() == 0, areas
+    plain = SceneSettings(objects=(1, 1))
+    back = gone = 0
+    for seed in range(6):
+        there = referenced_clip((31, seed), 12, 97, 97, plain).masks[-1].any()
+        gone += int(there)
+        back += int(there and referenced_clip((31, seed), 12, 97, 97, settings).masks[-1].any())
+    assert back == gone > 0, "at the end they are where they would have been"
+
+
+def test_covers_hide_objects_for_a_while() -> None:
+    hidden = 0
+    for seed in range(8):
+        scenes = [SceneSettings(objects=(1, 1), distractors=0, cover=share) for share in (0.0, 1.0)]
+        plain, covered = (render_clip((32, seed), 9, 97, 97, s).masks == 1 for s in scenes)
+        assert not (covered & ~plain).any(), "a cover has no label"
+        assert np.array_equal(covered[0], plain[0]), "it starts beside its object"
+        hidden += int((covered.sum((1, 2)) < 0.8 * plain.sum((1, 2))).any())
+    assert hidden >= 4
