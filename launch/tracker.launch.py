@@ -136,7 +136,7 @@ def generate_launch_description() -> LaunchDescription:
                 arguments=["-d", PathJoinSubstitution([share, "config", "tracker.rviz"])],
                 remappings=[
                     (f"/deaot/{topic}", ["/", LaunchConfiguration("namespace"), f"/{topic}"])
-                    for topic in ("overlay", "mask")
+                    for topic in ("overlay", "mask", "object_cloud", "target")
                 ],
                 condition=IfCondition(LaunchConfiguration("use_rviz")),
             ),
