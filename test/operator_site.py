@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -61,7 +61,12 @@ class PageServer:
 
     def stop(self, by: signal.Signals = signal.SIGINT) -> int:
         self._process.send_signal(by)
-        return self._process.wait(20)
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
 
 
 class Site:
@@ -76,30 +81,34 @@ class Site:
         self.image, self.truth = still()
         self._ended = threading.Event()
         self._camera = threading.Thread(target=self._film, daemon=True)
+        self._leaving = ExitStack()
 
     def __enter__(self) -> Site:
-        self.server = PageServer(self._folder / "page.log")
-        self.start_node()
-        self.robot = Robot()
-        self._camera.start()
-        self.robot.meet()
+        with ExitStack() as started:
+            self.server = PageServer(self._folder / "page.log")
+            started.callback(lambda: self.server.stop())
+            self.start_node()
+            started.callback(lambda: self.node.stop())
+            self.robot = Robot()
+            started.callback(self.robot.close)
+            self._camera.start()
+            started.callback(self._stop_camera)
+            self.robot.spin_until(lambda: self.robot.statuses or not self.node.running, "status")
+            assert self.node.running, self.node.output
+            self.robot.meet()
+            self._leaving = started.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._camera.join()
-        self.robot.close()
-        self.node.stop()
-        assert self.server.stop() == 0, self.server.log.read_text()
+    def __exit__(self, *_: object) -> None:
+        self._leaving.close()
 
     def start_node(self) -> None:
         self.node = TrackerProcess(self._folder / "node.log", **self._parameters)
         self.node.__enter__()
+
+    def _stop_camera(self) -> None:
+        self._ended.set()
+        self._camera.join()
 
     def _film(self) -> None:
         while not self._ended.wait(1 / RATE):

@@ -228,7 +228,9 @@ def test_wheel_of_the_core_brings_code_weights_and_commands(tmp_path: Path) -> N
         names = archive.namelist()
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
         commands = archive.read(entry_points).decode()
-    sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "deaot_ros").rglob("*.py")}
+    page = (ROOT / "deaot_ros" / "operator_ui" / "static").rglob("*.*")
+    files = [*(ROOT / "deaot_ros").rglob("*.py"), *page]
+    sources = {path.relative_to(ROOT).as_posix() for path in files}
     assert sources <= set(names)
     shared = {p.relative_to(ROOT).as_posix() for p in (ROOT / "models").glob("*.safetensors")}
     shared |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "config").rglob("*.*")}
