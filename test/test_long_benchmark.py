@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +14,14 @@ import pytest
 
 pytest.importorskip("skimage", reason="synthetic scenes need its photographs")
 
+from deaot_ros.backends import load_backend
 from deaot_ros.cli import main
 from deaot_ros.errors import CheckpointError
 from deaot_ros.evaluation.chart import line_chart
 from deaot_ros.evaluation.long_measures import agreement, summarise, trials
-from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, _Watch
+from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, _Watch, run_long
 from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
+from deaot_ros.network import build_network
 from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
 from deaot_ros.tracking.calibration import (
     Calibration,
@@ -202,3 +206,19 @@ def test_calibration_next_to_weights(tmp_path: Path, caplog: pytest.LogCaptureFi
             load_calibration(weights)
     with pytest.raises(ValueError, match="rise"):
         Calibration((0.5, 0.2), (0.1, 0.2))
+
+
+def test_an_interrupted_run_reports_what_was_done() -> None:
+    rng = np.random.default_rng(0)
+    frame, truth = rng.integers(0, 256, (49, 65, 3), np.uint8), np.zeros((49, 65), np.uint8)
+    truth[10:30, 10:30] = 1
+
+    def frames() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for _ in range(4):
+            yield frame, truth
+        raise KeyboardInterrupt
+
+    backend = load_backend(build_network("deaot-t"), "cpu", "auto", "auto")
+    run = run_long(backend, Calibration(), [Entrant("fifo", 2)], frames(), RATE, 0.1)
+    assert len(run.true_area) == len(run.known) == len(run.host_bytes) == 3
+    assert all(len(part) == 3 for part in astuple(run.tracks["fifo:2"]))

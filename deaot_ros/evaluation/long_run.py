@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ def run_long(
 ) -> LongRun:
     """Let every entrant track the same frames; the encoder runs once for all.
 
+    Ctrl-C ends the run; what was done until then is reported.
+
     Args:
         backend: with the network.
         calibration: of its scores.
@@ -154,29 +157,36 @@ def run_long(
     ids = tuple(int(i) for i in np.unique(truth) if i not in (0, 255))
     for tracker in trackers.values():
         tracker.start(image, truth, 0.0)
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in trackers}
+    rows: list[dict[str, tuple[Any, ...]]] = []
     watches = {name: _Watch(round(restart * rate), len(ids)) for name in trackers}
     true_areas, known, host = [], [], []
-    for number, (image, truth) in enumerate(source, 1):
-        encoding = shared.encoding_time(image, next(iter(trackers.values())))
-        for name, tracker in trackers.items():
-            start = time.perf_counter()
-            result = tracker.step(image, number / rate)
-            spent = 1000 * (time.perf_counter() - start + encoding)
-            scored = _score(result.labels, truth, ids)
-            again = watches[name].failed(scored[0], scored[3])
-            if again and truth is not None:
-                tracker.start(image, truth, number / rate)
-            rows[name].append((*scored[:3], spent, tracker.memory_usage.bytes, again))
-        true_areas.append(scored[3])
-        known.append(truth is not None)
-        host.append(resident_bytes())
-    if not true_areas:
+    with suppress(KeyboardInterrupt):  # what was done until then is a run, too
+        for number, (image, truth) in enumerate(source, 1):
+            encoding = shared.encoding_time(image, next(iter(trackers.values())))
+            row: dict[str, tuple[Any, ...]] = {}
+            for name, tracker in trackers.items():
+                start = time.perf_counter()
+                result = tracker.step(image, number / rate)
+                spent = 1000 * (time.perf_counter() - start + encoding)
+                *scored, true_area = _score(result.labels, truth, ids)
+                again = watches[name].failed(scored[0], true_area)
+                if again and truth is not None:
+                    tracker.start(image, truth, number / rate)
+                row[name] = (*scored, spent, tracker.memory_usage.bytes, again)
+            rows.append(row)
+            true_areas.append(true_area)
+            known.append(truth is not None)
+            host.append(resident_bytes())
+    if not host:
         raise ValueError("one frame only; a run needs more")
+    count = len(host)
     tracks = {
-        name: Track(*(np.array(column) for column in zip(*row))) for name, row in rows.items()
+        name: Track(*(np.array(column) for column in zip(*(row[name] for row in rows[:count]))))
+        for name in trackers
     }
-    return LongRun(ids, np.array(true_areas), np.array(known), rate, tracks, np.array(host))
+    return LongRun(
+        ids, np.array(true_areas[:count]), np.array(known[:count]), rate, tracks, np.array(host)
+    )
 
 
 def _score(

@@ -5,46 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from torch import Tensor
-
-from deaot_ros.memory.policy import Candidate, Slot
+from deaot_ros.memory.policy import Candidate, Policy, Slot
 
 
-class _AgePolicy:
-    """Needs nothing but frame numbers and stamps."""
-
-    grows = False
-    takes_predictions = True
-    gated = True
-    wants_share = False
-    wants_view = False
-
-    def wrote(self, frame: int, view: Tensor | None) -> None:
-        pass
-
-    def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
-        """The oldest one."""
-        return min(free, key=lambda i: slots[i].frame)
+class FifoPolicy(Policy):
+    """Annotated frames stay; of the others the newest."""
 
 
-class ReferencePolicy(_AgePolicy):
+class ReferencePolicy(Policy):
     """Annotated frames only, as published for T, S and B."""
 
     takes_predictions = False
 
 
-class FifoPolicy(_AgePolicy):
-    """Annotated frames stay; of the others the newest."""
-
-
-class UnboundedPolicy(_AgePolicy):
+class UnboundedPolicy(Policy):
     """Every frame stays, as published for the L variants. For parity only: memory grows."""
 
     grows = True
     gated = False
 
 
-class LogPolicy(_AgePolicy):
+class LogPolicy(Policy):
     """Spacing grows geometrically with age, so that few slots span the whole session.
 
     Given up is the frame that is most redundant on a logarithmic scale of age: the one whose

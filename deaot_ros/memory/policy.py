@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from torch import Tensor
 
@@ -60,7 +59,7 @@ class Candidate:
     view: Tensor | None = None
 
 
-class Policy(Protocol):
+class Policy:
     """Rule for predicted frames. Annotated frames are always taken, see ``slot_for_pin``.
 
     Attributes:
@@ -70,17 +69,18 @@ class Policy(Protocol):
         wants_share, wants_view: what it needs of a :class:`Candidate`.
     """
 
-    grows: bool
-    takes_predictions: bool
-    gated: bool
-    wants_share: bool
-    wants_view: bool
+    grows = False
+    takes_predictions = True
+    gated = True
+    wants_share = False
+    wants_view = False
 
     def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
         """Which of the ``free`` slots (indices, at least one) makes room for the candidate.
 
-        Called only when every slot is used.
+        Called only when every slot is used. Here: the oldest.
         """
+        return min(free, key=lambda i: slots[i].frame)
 
     def wrote(self, frame: int, view: Tensor | None) -> None:
         """A frame went into a slot; ``view`` where the rule wants it."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deaot_ros.memory.policy import Candidate, Slot
+from deaot_ros.memory.policy import Candidate, Policy, Slot
 from deaot_ros.network.attention import Grid
 from deaot_ros.network.gpm import BRANCH_VALUES, LayerMemory
 from deaot_ros.network.identity import one_hot
@@ -36,17 +36,13 @@ def view_of(entry: LayerMemory, labels: Tensor, grid: Grid) -> Tensor:
     return torch.cat((keys, values), dim=-1)
 
 
-class SimilarityPolicy:
+class SimilarityPolicy(Policy):
     """The frame least similar to the newcomer is given up.
 
     Similarity is the cosine between mean keys plus that between mean values, averaged over the
     objects that both frames show; a frame that shows none of them goes first.
     """
 
-    grows = False
-    takes_predictions = True
-    gated = True
-    wants_share = False
     wants_view = True
 
     def __init__(self) -> None:

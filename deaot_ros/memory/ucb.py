@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from torch import Tensor
-
-from deaot_ros.memory.policy import Candidate, Slot
+from deaot_ros.memory.policy import Candidate, Policy, Slot
 
 _NEWEST_WEIGHT = 0.8
 _EXPLORATION = 1.5
 _PATIENCE = 8
 
 
-class UcbPolicy:
+class UcbPolicy(Policy):
     """Upper confidence bound of each frame's relevance, as published.
 
     Relevance is a moving mean of the share of attention that a frame draws from the foreground.
@@ -27,18 +25,11 @@ class UcbPolicy:
     given up. Counting begins when memory is full for the first time.
     """
 
-    grows = False
-    takes_predictions = True
-    gated = True
     wants_share = True
-    wants_view = False
 
     def __init__(self) -> None:
         self._relevance: dict[int, float] = {}
         self._stays: dict[int, int] = {}
-
-    def wrote(self, frame: int, view: Tensor | None) -> None:
-        pass
 
     def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
         assert candidate.share is not None, "this rule needs the attention that slots drew"
