@@ -28,13 +28,13 @@ class View:
         frame: of the camera.
         labels: ids [H, W]; None: no answer yet.
         objects: a dictionary for each known object; None: no answer yet.
-        session: of the objects.
+        session: of the objects; None: no answer yet.
     """
 
     frame: CameraFrame
     labels: np.ndarray | None = None
     objects: list[dict[str, Any]] | None = None
-    session: int = 0
+    session: int | None = None
     encoded: dict[object, bytes] = field(default_factory=dict, repr=False)
 
     @property

@@ -50,7 +50,8 @@ class Hub:
 
     async def stop(self) -> None:
         """Close all pages and leave ROS."""
-        await asyncio.gather(*(page.close() for page in list(self._pages)))
+        goodbyes = (page.close() for page in list(self._pages))
+        await asyncio.gather(*goodbyes, return_exceptions=True)
         await asyncio.to_thread(self._bridge.stop)
         self.encoder.shutdown(cancel_futures=True)
         self.tools.shutdown(cancel_futures=True)

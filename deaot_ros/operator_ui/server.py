@@ -15,6 +15,9 @@ STATIC = Path(__file__).resolve().parent / "static"  # aiohttp serves no links o
 _HEARTBEAT = 10.0
 """Seconds between pings; a page that does not answer is gone."""
 
+_GOODBYE = 2.0
+"""Seconds that a page has to answer the end of its connection."""
+
 
 class Server:
     """Serves pages until it is closed."""
@@ -57,7 +60,10 @@ class Server:
         if reason := self._access.foreign(request):
             raise web.HTTPForbidden(text=f"{reason}\n")
         socket = web.WebSocketResponse(
-            heartbeat=_HEARTBEAT, max_msg_size=LARGEST_MESSAGE, compress=False
+            timeout=_GOODBYE,
+            heartbeat=_HEARTBEAT,
+            max_msg_size=LARGEST_MESSAGE,
+            compress=False,
         )
         await socket.prepare(request)
         await Page(self._hub, socket, self._max_rate).run()
