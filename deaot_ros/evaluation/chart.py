@@ -13,7 +13,7 @@ _COLOURS = (
     (140, 86, 75), (227, 119, 194), (127, 127, 127), (23, 190, 207), (188, 189, 34),
 )  # fmt: skip
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 190, 44, 58
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 190, 62, 58
 
 
 def line_chart(
@@ -75,7 +75,7 @@ def line_chart(
         cv2.line(picture, (width - _RIGHT + 12, row), (width - _RIGHT + 34, row), colour, 3)
         _write(picture, name, (width - _RIGHT + 40, row + 4), 0.45)
     _write(picture, title, (_LEFT, 26), 0.6)
-    _write(picture, y_name, (8, _TOP - 8), 0.45)
+    _write(picture, y_name, (8, _TOP - 16), 0.45)
     _write(picture, x_name, ((_LEFT + width - _RIGHT) // 2, height - 14), 0.48, centre=True)
     return picture
 
