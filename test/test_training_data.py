@@ -69,11 +69,15 @@ def numbered_video(count: int, masks: list[np.ndarray], folder: Path, gap: int) 
     return Video(VideoSequence("numbers", frames, annotated), gap)
 
 
+def draw_frames(seed: int, video: Video, frames: int) -> list[int]:
+    return choose_frames(np.random.default_rng(seed), video, frames, video.sequence.mask)
+
+
 def test_frames_are_drawn_by_gaps_in_both_directions(tmp_path: Path) -> None:
     video = numbered_video(60, [np.ones((20, 20), np.uint8)], tmp_path, 4)
     gaps, directions, turned = set(), set(), 0
     for seed in range(60):
-        chosen = np.array(choose_frames(np.random.default_rng(seed), video, 5))
+        chosen = np.array(draw_frames(seed, video, 5))
         assert chosen.min() >= 0 and chosen.max() < 60
         steps = np.diff(chosen)
         directions.add(int(np.sign(steps[0])))
@@ -91,12 +95,12 @@ def test_a_reference_has_foreground_and_all_the_objects(tmp_path: Path) -> None:
     one[:15, :15] = 1  # 225 px
     two[:15, :15], two[20:, 20:] = 1, 2
     video = numbered_video(40, [small, one], tmp_path, 1)
-    starts = [choose_frames(np.random.default_rng(s), video, 3)[0] % 2 for s in range(30)]
+    starts = [draw_frames(s, video, 3)[0] % 2 for s in range(30)]
     assert all(starts)
     video = numbered_video(40, [one, one, one, two], tmp_path, 1)
     unknown = 0
     for seed in range(40):
-        chosen = [i % 4 for i in choose_frames(np.random.default_rng(seed), video, 3)]
+        chosen = [i % 4 for i in draw_frames(seed, video, 3)]
         unknown += chosen[0] != 3 and 3 in chosen
     assert unknown < 5, "drawn again while later frames show something new"
 

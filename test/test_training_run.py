@@ -101,7 +101,7 @@ def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     return subprocess.run(
-        [*launcher, "2", *command], env=environment, capture_output=True, text=True, timeout=300
+        [*launcher, "2", *command], env=environment, capture_output=True, text=True, timeout=600
     )
 
 

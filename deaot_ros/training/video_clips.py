@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from deaot_ros.synthetic import Clip
 
 from .augmentation import MEAN_COLOUR, colour_jitter, flip, grey_and_blur, resize
 from .merging import IGNORED, choose_objects, least_area
+
+MaskReader = Callable[[int], np.ndarray]
+"""Gives the mask of a frame by its index."""
 
 _REFERENCE_AREA = 200  # px of foreground in a good reference
 _REFERENCE_TRIES = 20
@@ -52,9 +57,10 @@ def video_clip(rng: np.random.Generator, video: Video, frames: int, size: int) -
     Raises:
         DatasetError: a file is missing or damaged, or sizes differ.
     """
-    indices = choose_frames(rng, video, frames)
+    mask_of = cache(video.sequence.mask)  # most are looked at more than once
+    indices = choose_frames(rng, video, frames, mask_of)
     images = [video.sequence.image(i) for i in indices]
-    masks = [video.sequence.mask(i) for i in indices]
+    masks = [mask_of(i) for i in indices]
     if any(mask.shape != masks[0].shape for mask in masks):
         raise DatasetError(
             f"the frames of video {video.sequence.name} have different sizes; "
@@ -77,26 +83,28 @@ def video_clip(rng: np.random.Generator, video: Video, frames: int, size: int) -
     return Clip(clip, choose_objects(rng, labels, 1))
 
 
-def choose_frames(rng: np.random.Generator, video: Video, frames: int) -> list[int]:
+def choose_frames(
+    rng: np.random.Generator, video: Video, frames: int, mask_of: MaskReader
+) -> list[int]:
     """Indices of a reference and of frames after it, or before it when time runs backwards.
 
     Drawn again, a few times, while later frames show objects that the reference does not.
     """
     chosen: list[int] = []
     for _ in range(_FRAMES_TRIES):
-        chosen = _walk(rng, video, _choose_reference(rng, video), frames)
-        known = _ids(video.sequence.mask(chosen[0]))
-        if all(_ids(video.sequence.mask(i)) <= known for i in set(chosen[1:])):
+        chosen = _walk(rng, video, _choose_reference(rng, video, mask_of), frames)
+        known = _ids(mask_of(chosen[0]))
+        if all(_ids(mask_of(i)) <= known for i in set(chosen[1:])):
             break
     return chosen
 
 
-def _choose_reference(rng: np.random.Generator, video: Video) -> int:
+def _choose_reference(rng: np.random.Generator, video: Video, mask_of: MaskReader) -> int:
     """Place, among the annotated frames, of one with enough foreground."""
     place = 0
     for _ in range(_REFERENCE_TRIES):
         place = int(rng.integers(len(video.annotated)))
-        mask = video.sequence.mask(video.annotated[place])
+        mask = mask_of(video.annotated[place])
         if np.count_nonzero((mask > 0) & (mask != IGNORED)) > _REFERENCE_AREA:
             break
     return place
