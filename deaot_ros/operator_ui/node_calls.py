@@ -53,6 +53,7 @@ class NodeCalls:
         """
         self._health = health
         self._naming = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._clients: dict[str, Any] = {
             name: node.create_client(kind, f"{_TRACKER}/{name}")
             for name, kind in (
@@ -107,7 +108,11 @@ class NodeCalls:
         Raises:
             RequestError: there is no node, it ended meanwhile, or it says nothing.
         """
-        client = self._clients[name]
+        # What several operators ask for at once is done in the order in which it came.
+        async with self._turn:
+            return await self._call_now(self._clients[name], request)
+
+    async def _call_now(self, client: Any, request: Any) -> Any:
         if not client.service_is_ready():
             raise RequestError(
                 f"nobody answers {client.srv_name}: the tracker node does not run, or in another "
