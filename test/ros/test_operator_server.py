@@ -39,7 +39,10 @@ def site(running: Site) -> Site:
 
     async def reset() -> None:
         async with visit(running) as page:
-            assert (await page.ask({"type": "reset"}))["ok"]
+            deadline = time.monotonic() + PATIENCE  # the server may not have met the node yet
+            while not (answer := await page.ask({"type": "reset"}))["ok"]:
+                assert time.monotonic() < deadline, answer
+                await asyncio.sleep(0.2)
 
     asyncio.run(reset())
     return running
