@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from deaot_ros.network import DeAOT
 from deaot_ros.network.gpm import LayerMemory
 from deaot_ros.network.model import Features
+from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 
 from .batch import Batch
 from .loss import mask_loss, mask_unused
@@ -31,6 +32,7 @@ class StepPlan:
         self_fed: memory gets predicted masks (else the true ones).
         auxiliary: weight of the reference frame's own loss.
         memory_gap: frames between writes to the long-term memory; 0: none.
+        all_identities: logits are compared over all ten identities, not those of the clip alone.
     """
 
     rollout: int = 0
@@ -38,6 +40,7 @@ class StepPlan:
     self_fed: bool = False
     auxiliary: float = 0.0
     memory_gap: int = 0
+    all_identities: bool = False
 
 
 class ClipLoss(nn.Module):
@@ -66,9 +69,11 @@ def clip_loss(network: DeAOT, batch: Batch, plan: StepPlan) -> Tensor:
     features = {t: _part(encoded, i, count) for i, t in enumerate(graded)}
     output, reference = network.reference(features[0], _shown(batch, batch.masks[0]))
     loss = output.new_zeros((), dtype=torch.float32)
+    everyone = torch.full_like(batch.objects, MAX_OBJECTS_PER_GROUP)
+    used = everyone if plan.all_identities else batch.objects
     if plan.auxiliary > 0:
         logits = _unshuffle(network.decode(features[0], output), batch)
-        own = mask_loss(logits, batch.masks[0].long(), batch.objects, plan.keep)
+        own = mask_loss(logits, batch.masks[0].long(), used, plan.keep)
         loss = loss + plan.auxiliary * own
     memory = Memory(reference, reference, plan.memory_gap)
     if plan.rollout:
@@ -79,7 +84,7 @@ def clip_loss(network: DeAOT, batch: Batch, plan: StepPlan) -> Tensor:
     supervised = graded[1:]
     for t in supervised:
         logits = _predict(network, features[t], memory, batch, t, plan.self_fed)
-        frame_loss = mask_loss(logits, batch.masks[t].long(), batch.objects, plan.keep)
+        frame_loss = mask_loss(logits, batch.masks[t].long(), used, plan.keep)
         loss = loss + frame_loss / len(supervised)
     return loss
 

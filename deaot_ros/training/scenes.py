@@ -24,6 +24,7 @@ def scene_settings(settings: TrainSettings) -> SceneSettings:
     photographs = find_pictures(settings.photographs)
     return replace(
         drawn,
+        objects=(1, settings.most_objects),
         photographs=(*drawn.photographs, *photographs),
         cut_outs=find_pictures(settings.cut_outs),
     )

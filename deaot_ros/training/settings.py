@@ -43,6 +43,9 @@ class TrainSettings:
         relative_from: fraction of the steps before which the relative term of the short-term
             attention is held at zero (ours): else a network learns to leave masks where they are
             long before it learns to compare pictures.
+        distinct_identities: begin with identities that are told apart (``identities``), keep their
+            codes, and judge every frame over all ten (ours); else as published, which takes
+            tens of thousands of steps until objects stop swapping names.
         hard_pixels: smallest fraction of pixels in the cross-entropy, reached half-way.
         auxiliary_until: fraction of the steps over which the reference's own loss fades out.
         clip_norm: largest gradient norm.
@@ -54,6 +57,7 @@ class TrainSettings:
         davis_repeat: how often a DAVIS video comes for each one of YouTube-VOS or of users.
         davis_gap, youtube_vos_gap, clip_gap: largest random step between frames of DAVIS,
             YouTube-VOS and folders of clips.
+        most_objects: largest number of labelled objects in a scene.
         photo_share, cut_out_share, look_alike, same_photo, speed, thin_plate, leave, cover: of
             the scenes, see ``SceneSettings``.
         photographs, cut_outs: folders of pictures for the scenes, several joined by ``:``; empty:
@@ -81,6 +85,7 @@ class TrainSettings:
     warm_up: float = 0.05
     self_fed_from: float = 0.5
     relative_from: float = 0.0
+    distinct_identities: bool = False
     hard_pixels: float = 0.15
     auxiliary_until: float = 0.1
     clip_norm: float = 5.0
@@ -93,6 +98,7 @@ class TrainSettings:
     davis_gap: int = 12
     youtube_vos_gap: int = 3
     clip_gap: int = 3
+    most_objects: int = 3
     photo_share: float = 0.75
     cut_out_share: float = 0.5
     look_alike: float = 0.2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from .video_clips import Video, video_clip
 
 _ATTEMPTS = 50
 _CALIBRATION_SEED = 424_242
+_EXAMPLE_SEED = 171_717
 
 
 class ClipSource(Protocol):
@@ -61,6 +62,13 @@ def calibration_source(settings: TrainSettings) -> ClipSource:
         scenes = replace(scene_settings(settings), photo_share=1.0, objects=(1, 3))
         return SceneSource(_CALIBRATION_SEED, scenes)
     return build_source(replace(settings, seed=_CALIBRATION_SEED, merge=0.0))
+
+
+def example_clips(settings: TrainSettings, count: int = 24) -> Iterator[Clip]:
+    """Two frames of scenes with one object each, for ``identities``."""
+    scenes = replace(scene_settings(settings), objects=(1, 1))
+    for number in range(count):
+        yield referenced_clip((_EXAMPLE_SEED, number), 2, settings.size, settings.size, scenes)
 
 
 def _videos(root: Path, settings: TrainSettings) -> list[Video]:

@@ -25,6 +25,7 @@ from .calibrate import calibrate_batch_norm
 from .clip_step import ClipLoss, StepPlan, normalise
 from .distributed import ALONE, Processes
 from .freezing import freeze_stages
+from .identities import separate_identities
 from .initial import initialise, load_encoder
 from .optimiser import build_optimiser, set_rates
 from .schedule import (
@@ -35,7 +36,7 @@ from .schedule import (
     is_self_fed,
 )
 from .settings import TrainSettings
-from .sources import build_source, calibration_source
+from .sources import build_source, calibration_source, example_clips
 from .state_file import read_state, write_state
 from .stream import BatchStream
 
@@ -105,11 +106,13 @@ class Trainer:
             load_encoder(self.network, encoder_weights)
         if weights is not None:
             load_checkpoint(self.network, weights)
+        self.source = build_source(settings)
+        if settings.distinct_identities and weights is None:
+            separate_identities(self.network, example_clips(settings), settings.seed)
         self.network.to(device)
         freeze_stages(self.network.encoder, settings.frozen_stages)
         set_regularisation(self.network, settings.drop_path, settings.channel_dropout)
         self.processes = processes
-        self.source = build_source(settings)
         self._batches = StepBatches(settings, self.source, processes)
         self._workers = workers
         self._stream: BatchStream | None = None
@@ -208,7 +211,8 @@ class Trainer:
         set_rates(self.optimiser, step, settings)
         plan = self._plan()
         # Hard predicted masks carry no gradient worth having into the ID bank (SPEC 12).
-        self.network.patch_wise_id_bank.requires_grad_(not plan.self_fed)
+        learned = not plan.self_fed and not settings.distinct_identities
+        self.network.patch_wise_id_bank.requires_grad_(learned)
         self._hold_relative_term(not has_relative_term(step, settings))
         self.optimiser.zero_grad(set_to_none=True)
         with self._autocast():
@@ -276,6 +280,7 @@ class Trainer:
             is_self_fed(step, settings),
             auxiliary_weight(step, settings),
             settings.memory_gap if writes else 0,
+            settings.distinct_identities,
         )
 
     def _autocast(self) -> AbstractContextManager[None]:
