@@ -20,11 +20,13 @@ def table(run: LongRun, summaries: dict[str, Summary]) -> str:
     head = [
         "memory", "J", "J first tenth", "J last tenth",
         *(f"back after {length:g} s" for length in LENGTHS), "restarts", "swaps", "false area",
-        "ms first", "ms last", "MiB first", "MiB last",
+        "ms first", "ms last", "ms per 1,000 frames", "MiB first", "MiB last",
     ]  # fmt: skip
     rows = [head, ["---"] * len(head)]
     rows += [[name, *_cells(summary)] for name, summary in summaries.items()]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
+    early, late = (size / _MIB for size in _host_bytes(run))
+    lines += ["", f"Process: {early:.1f} MiB after a tenth of the run, {late:.1f} MiB at its end."]
     if "unbounded" in summaries:
         lines += ["", "Returns that `unbounded` recovers, and how many of these others do:", ""]
         for name in summaries:
@@ -49,8 +51,7 @@ def write_report(
         about: how the run was made, for the JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    host = {"host_bytes": [int(run.host_bytes[len(run.host_bytes) // 10]), int(run.host_bytes[-1])]}
-    content = {"about": {**about, **host}, "entrants": as_json(summaries)}
+    content = {"about": {**about, "host_bytes": _host_bytes(run)}, "entrants": as_json(summaries)}
     (folder / "summary.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / "table.md").write_text(table(run, summaries) + "\n")
     tenths = list(range(1, 11))
@@ -79,6 +80,11 @@ def write_report(
     save_picture(line_chart("Memory", "frame", "MiB", places, size), str(folder / "memory.png"))
 
 
+def _host_bytes(run: LongRun) -> tuple[int, int]:
+    """Resident memory after a tenth of the run and at its end."""
+    return int(run.host_bytes[len(run.host_bytes) // 10]), int(run.host_bytes[-1])
+
+
 def _cells(s: Summary) -> list[str]:
     back = [
         "–" if not count else f"{done}/{count}" + (f", {delay:.1f} s" if done else "")
@@ -88,7 +94,8 @@ def _cells(s: Summary) -> list[str]:
         _number(s.j), _number(s.j_by_tenth[0]), _number(s.j_by_tenth[-1]), *back,
         str(s.restarts), str(s.swaps),
         "–" if s.false_area is None else f"{100 * s.false_area:.1f} %",
-        f"{s.milliseconds[0]:.0f}", f"{s.milliseconds[1]:.0f}",
+        f"{s.milliseconds[0]:.1f}", f"{s.milliseconds[1]:.1f}",
+        f"{s.slope[0]:+.2f} ± {s.slope[1]:.2f}",
         f"{s.size[0] / _MIB:.2f}", f"{s.size[1] / _MIB:.2f}",
     ]  # fmt: skip
 
