@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ class Visitor:
                 header, parts = {**header, **inner}, pieces
             self.seen.append({**header, "parts": parts})
             if header["type"] == "live" and self._draws:
-                await self.socket.send_json({"type": "drawn", "number": header["number"]})
+                with suppress(ConnectionError):  # of a page that is closing
+                    await self.socket.send_json({"type": "drawn", "number": header["number"]})
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [m for m in self.seen if m["type"] == kind]
@@ -190,8 +191,8 @@ def test_refusals_give_the_nodes_reason_and_verdict(site: Site) -> None:
             mask = (site.truth == 1).astype(np.uint16)
             for wrong, verdict, reason in (
                 ({**frame, "stamp": "1000000000"}, "FRAME_NOT_FOUND", "no image with stamp"),
-                (frame, "BAD_SIZE", "expected"),
-                (frame, "EMPTY", "no pixel"),
+                (frame, "BAD_SIZE", "full size"),
+                (frame, "EMPTY", "no object"),
                 (frame, "BAD_ID", "255"),
                 (frame, "TOO_MANY_OBJECTS", "max_objects"),
             ):
@@ -248,8 +249,10 @@ def test_two_operators_do_not_overwrite_each_other(site: Site) -> None:
             mixed = await two.send(await two.freeze(), both, [1])
             assert not mixed["ok"] and "exist already" in mixed["message"]
             await one.ask({"type": "reset"})
-            forgotten = await two.next("note", lambda m: "forgotten" in m["text"])
-            assert "objects 1, 2" in forgotten["text"]
+            await two.until(
+                lambda: [m for m in two.of("note") if "objects 1, 2 are forgotten" in m["text"]],
+                "word that the objects are forgotten",
+            )
             late = await two.send(frames[1], drawn[1], [])  # corrects what is forgotten
             assert not late["ok"] and "has ended" in late["message"]
 
@@ -268,7 +271,8 @@ def test_answer_survives_a_lost_connection(site: Site) -> None:
             await page.socket.send_json({"type": "outcome", "of": request, "request": request})
             answer = await page.answer(request)
             assert answer["ok"], answer
-            unknown = await page.ask({"type": "outcome", "of": "never"})
+            await page.request({"type": "outcome", "of": "never"})
+            unknown = await page.answer("never")
             assert not unknown["ok"] and "connection was lost" in unknown["message"]
 
     asyncio.run(operate())
@@ -302,7 +306,8 @@ def test_malformed_messages_are_answered_and_harm_nobody(site: Site) -> None:
             answer = await page.ask({"type": "send", **size}, b"\xff" * 12)
             assert not answer["ok"] and "runs fill" in answer["message"]
             async with visit(site) as other:
-                await page.socket.send_bytes(bytes(17 * 2**20))
+                with suppress(ConnectionError):  # it may close before it has read all
+                    await page.socket.send_bytes(bytes(17 * 2**20))
                 await page.until(lambda: page.socket.closed, "end of the connection")
                 await other.next("live")
 
