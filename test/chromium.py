@@ -42,7 +42,9 @@ class Browser:
             [
                 PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
                 "--disable-dev-shm-usage", "--disable-background-networking",
-                "--disable-component-update", "--remote-debugging-port=0",
+                "--disable-component-update", "--disable-sync", "--disable-quic",
+                "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+                "--disable-backgrounding-occluded-windows", "--remote-debugging-port=0",
                 f"--user-data-dir={self._folder}", "about:blank",
             ],
             stdout=subprocess.DEVNULL,
@@ -78,6 +80,7 @@ class Browser:
         page.command("Page.enable")
         page.command("Runtime.enable")
         page.command("Log.enable")
+        page.command("Page.bringToFront")  # a tab behind another one draws nothing
         page.view(width, height)
         page.go(address)
         return page

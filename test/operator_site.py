@@ -75,7 +75,7 @@ class Site:
     def __init__(self, folder: Path, **parameters: object) -> None:
         self._folder = folder
         self._parameters = {
-            "weights": shipped_weights("deaot-t"), "max_long_side": 129, "frame_history": 20,
+            "weights": shipped_weights("deaot-t"), "max_long_side": 193, "frame_history": 20,
             "max_objects": 6, **parameters,
         }  # fmt: skip
         self.image, self.truth = still()

@@ -22,6 +22,9 @@ _TRACKER = "tracker"
 _LOOK = 0.5
 """Seconds between looks at whether the node is still there to answer."""
 
+_MEETING = 5.0
+"""Seconds that DDS may take until this server, just started, has met the node's services."""
+
 _PATIENCE = 120.0
 """Seconds; catching up with a long drawing takes a slow machine a while."""
 
@@ -112,7 +115,16 @@ class NodeCalls:
         async with self._turn:
             return await self._call_now(self._clients[name], request)
 
+    async def _meet(self, client: Any) -> None:
+        """Wait for a service, unless the node was there and is silent now."""
+        deadline = time.monotonic() + _MEETING
+        while not client.service_is_ready() and time.monotonic() < deadline:
+            if self._health.status is not None and not self._health.alive:
+                return
+            await asyncio.sleep(0.05)
+
     async def _call_now(self, client: Any, request: Any) -> Any:
+        await self._meet(client)
         if not client.service_is_ready():
             raise RequestError(
                 f"nobody answers {client.srv_name}: the tracker node does not run, or in another "

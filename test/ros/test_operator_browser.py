@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -268,8 +269,16 @@ def test_tablet_draws_with_a_finger_and_zooms_with_two(
     operator.leave()
 
 
-def test_two_operators(operator: Operator, browser: chromium.Browser, site: Site) -> None:
-    other = Operator(browser, site)
+@pytest.fixture
+def other(tmp_path: Path, site: Site) -> Iterator[Operator]:
+    """Somebody at another machine."""
+    with chromium.Browser(tmp_path / "profile") as second:
+        someone = Operator(second, site)
+        yield someone
+        someone.leave()
+
+
+def test_two_operators(operator: Operator, other: Operator, site: Site) -> None:
     operator.freeze()
     other.freeze()
     for someone, which in ((operator, 1), (other, 2)):
@@ -289,7 +298,6 @@ def test_two_operators(operator: Operator, browser: chromium.Browser, site: Site
     first, second = np.unique(labels)[1:]
     assert overlap(labels == first, site.truth == 1) > 0.4
     assert overlap(labels == second, site.truth == 2) > 0.4
-    other.leave()
 
 
 def test_lost_connection_in_mid_drawing(operator: Operator, site: Site) -> None:
@@ -313,6 +321,8 @@ def test_lost_connection_in_mid_drawing(operator: Operator, site: Site) -> None:
     operator.wait_live()
     operator.message("accepted")
     assert overlap(site.labels() == 1, site.truth == 1) > 0.5
+    assert page.faults and all("ERR_CONNECTION_REFUSED" in fault for fault in page.faults)
+    page.faults.clear()
 
 
 def test_node_restart(operator: Operator, site: Site) -> None:
