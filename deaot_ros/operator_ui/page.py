@@ -75,8 +75,8 @@ class Page:
         """Send and receive until the connection ends."""
         self.number = self.hub.enter(self)
         palette = distinct_colours().reshape(-1).tolist()
-        self.tell({"type": "hello", "operator": self.number, "palette": palette})
-        sender = asyncio.create_task(self._send_all())
+        hello = {"type": "hello", "operator": self.number, "palette": palette}
+        sender = asyncio.create_task(self._send_all(hello))
         try:
             async for message in self._socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -88,8 +88,9 @@ class Page:
 
     # Out
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, hello: Message) -> None:
         try:
+            await self._send(json.dumps(hello))  # first: objects need the colours in it
             while len(self._outbox) <= _MOST_WAITING:
                 await self._send_messages()
                 if not await self._send_picture():

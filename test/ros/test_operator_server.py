@@ -147,6 +147,7 @@ def test_draw_send_and_see_it_tracked(site: Site) -> None:
     async def operate() -> None:
         async with visit(site) as page:
             await page.until(lambda: page.of("hello") and page.of("status"), "greeting")
+            assert page.seen[0]["type"] == "hello"  # with the colours that all else needs
             frame = await page.freeze()
             assert (frame["width"], frame["height"]) == (WIDTH, HEIGHT)
             assert int(frame["stamp"]) > time.time_ns() - 20e9
