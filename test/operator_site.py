@@ -20,8 +20,11 @@ from deaot_ros.network import shipped_weights
 from deaot_ros.synthetic import demo_clip
 
 SIZE = (240, 320)
-RATE = 2.0
+RATE, HASTE = 2.0, 40.0
 """Images per second; slow, for the machine also runs a network and perhaps a browser."""
+
+HISTORY = 120
+"""Images that the node keeps: a minute, for a busy machine draws slowly."""
 
 
 def still() -> tuple[np.ndarray, np.ndarray]:
@@ -75,10 +78,11 @@ class Site:
     def __init__(self, folder: Path, **parameters: object) -> None:
         self._folder = folder
         self._parameters = {
-            "weights": shipped_weights("deaot-t"), "max_long_side": 193, "frame_history": 20,
+            "weights": shipped_weights("deaot-t"), "max_long_side": 193, "frame_history": HISTORY,
             "max_objects": 6, **parameters,
         }  # fmt: skip
         self.image, self.truth = still()
+        self._rate = RATE
         self._ended = threading.Event()
         self._camera = threading.Thread(target=self._film, daemon=True)
         self._leaving = ExitStack()
@@ -111,8 +115,19 @@ class Site:
         self._camera.join()
 
     def _film(self) -> None:
-        while not self._ended.wait(1 / RATE):
+        while not self._ended.wait(1 / self._rate):
             self.robot.show(self.image, time.time_ns())
+
+    def outrun(self) -> None:
+        """Show so many images that the node keeps none of those before."""
+        received = self.robot.status_where(bool, "status").frames_received
+        self._rate = HASTE
+        try:
+            self.robot.spin_until(
+                lambda: self.robot.status.frames_received > received + HISTORY, "images"
+            )
+        finally:
+            self._rate = RATE
 
     def labels(self) -> np.ndarray:
         """What the node finds in a picture that is yet to come."""

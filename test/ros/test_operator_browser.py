@@ -219,7 +219,7 @@ def test_refused_mask_gives_its_reason_and_can_be_moved(operator: Operator, site
     operator.use("Lasso")
     page.drag(operator.points(*operator.outline(site.truth == 2)))
     drawn = operator.drawn()
-    time.sleep(11)  # longer than the 20 images that the node keeps
+    site.outrun()
     operator.send()
     said = operator.alert("FRAME_NOT_FOUND")
     assert "no image with stamp" in said and "frame_history" in said
