@@ -117,6 +117,30 @@ def test_tolerance_grows_with_the_diagonal() -> None:
         assert (boundary_measure(result, truth) > 0.9) == matched
 
 
+def test_void_pixels_do_not_count() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        a, b, void = blob(rng, 40, 52), blob(rng, 40, 52), rng.random((40, 52)) < 0.2
+        known = ~void
+        pairs = list(zip(a[known].tolist(), b[known].tolist()))
+        j = sum(x and y for x, y in pairs) / sum(x or y for x, y in pairs)
+        assert region_similarity(a, b, void) == pytest.approx(j, abs=1e-6)
+        f = slow_f((a & known).tolist(), (b & known).tolist())
+        assert boundary_measure(a, b, void) == pytest.approx(f, abs=1e-6)
+
+
+def test_small_objects_anywhere_in_the_image() -> None:
+    """Only the surroundings of the masks are looked at; their place must not matter."""
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        a, b = np.zeros((2, 64, 150), bool)
+        for mask in (a, b):
+            height, width = rng.integers(1, 9, 2)
+            y, x = rng.integers(-2, 64), rng.integers(-2, 150)
+            mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = True
+        assert boundary_measure(a, b) == pytest.approx(slow_f(a.tolist(), b.tolist()), abs=1e-6)
+
+
 def test_sequence_is_a_mean_over_objects_and_frames() -> None:
     truth = np.zeros((12, 12), np.uint8)
     truth[:6], truth[6:] = 3, 7
