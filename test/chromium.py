@@ -184,8 +184,7 @@ class Page:
         """Move a finger along each path, all at once."""
         touch = "Input.dispatchTouchEvent"
         steps = [
-            [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
-            for points in zip(*paths)
+            [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)] for points in zip(*paths)
         ]
         for number, points in enumerate(steps):
             self.command(touch, type="touchMove" if number else "touchStart", touchPoints=points)
@@ -202,5 +201,7 @@ class Page:
         self.command("Input.insertText", text=text)
 
     def screenshot(self, path: Path) -> None:
-        shot = self.command("Page.captureScreenshot", format="png")
+        """Write what is on the screen as .png or .jpg."""
+        kind = {"format": "jpeg", "quality": 88} if path.suffix == ".jpg" else {"format": "png"}
+        shot = self.command("Page.captureScreenshot", **kind)
         path.write_bytes(base64.b64decode(shot["data"]))

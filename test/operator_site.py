@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import cv2
 import numpy as np
-from robot import PATIENCE, Robot, TrackerProcess
+from robot import PATIENCE, Robot, TrackerProcess, processor_time
 
 from deaot_ros.demo.environment import child_environment
 from deaot_ros.network import shipped_weights
@@ -62,6 +64,10 @@ class PageServer:
             time.sleep(0.05)
         self.address, self.port = found[0], int(found[1])
 
+    def processor_time(self) -> float:
+        """Seconds that it computed since it was started."""
+        return processor_time(self._process.pid)
+
     def stop(self, by: signal.Signals = signal.SIGINT) -> int:
         self._process.send_signal(by)
         try:
@@ -75,16 +81,33 @@ class PageServer:
 class Site:
     """A context manager that runs all three."""
 
-    def __init__(self, folder: Path, **parameters: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        film: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+        rate: float = RATE,
+        **parameters: object,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            folder: takes logs.
+            film: images and ids, shown to and fro at ``rate`` per second; by default ``still``.
+            rate: of the camera.
+            parameters: of the node.
+        """
         self._folder = folder
+        self._film = [still()] if film is None else list(film)
+        self._shown: dict[int, np.ndarray] = {}
         self._parameters = {
             "weights": shipped_weights("deaot-t"), "max_long_side": 193, "frame_history": HISTORY,
             "max_objects": 6, **parameters,
         }  # fmt: skip
-        self.image, self.truth = still()
-        self._rate = RATE
+        self.image, self.truth = self._film[0]
+        self.size = self.truth.shape
+        self._usual = self._rate = rate
         self._ended = threading.Event()
-        self._camera = threading.Thread(target=self._film, daemon=True)
+        self._camera = threading.Thread(target=self._run_camera, daemon=True)
         self._leaving = ExitStack()
 
     def __enter__(self) -> Site:
@@ -114,9 +137,19 @@ class Site:
         self._ended.set()
         self._camera.join()
 
-    def _film(self) -> None:
-        while not self._ended.wait(1 / self._rate):
-            self.robot.show(self.image, time.time_ns())
+    def _run_camera(self) -> None:
+        there_and_back = cycle(self._film + self._film[-2:0:-1])
+        due = time.monotonic()
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            due = max(due + 1 / self._rate, time.monotonic())
+            image, truth = next(there_and_back)
+            stamp = time.time_ns()
+            self._shown[stamp] = truth
+            self.robot.show(image, stamp)
+
+    def truth_at(self, stamp: int) -> np.ndarray:
+        """Ids in the image with this stamp."""
+        return self._shown[stamp]
 
     def outrun(self) -> None:
         """Show so many images that the node keeps none of those before."""
@@ -127,7 +160,7 @@ class Site:
                 lambda: self.robot.status.frames_received > received + HISTORY, "images"
             )
         finally:
-            self._rate = RATE
+            self._rate = self._usual
 
     def labels(self) -> np.ndarray:
         """What the node finds in a picture that is yet to come."""
@@ -135,7 +168,7 @@ class Site:
         masks.clear()
         stamp = self.robot.spin_until(lambda: next((s for s in masks if s > now), 0), "label map")
         message = masks[stamp]
-        return np.frombuffer(message.data, np.uint8).reshape(SIZE)
+        return np.frombuffer(message.data, np.uint8).reshape(self.size)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

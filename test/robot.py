@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 import signal
 import subprocess
 import sys
@@ -31,6 +32,12 @@ LATCHED = QoSProfile(
 )
 PATIENCE = 60.0
 """Seconds; busy machines are slow, and a test that waits this long has failed anyway."""
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process computed since it was started."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class TrackerProcess:
@@ -66,6 +73,11 @@ class TrackerProcess:
     def running(self) -> bool:
         assert self._process is not None
         return self._process.poll() is None
+
+    def processor_time(self) -> float:
+        """Seconds that it computed since it was started."""
+        assert self._process is not None
+        return processor_time(self._process.pid)
 
     def wait(self) -> int:
         """Exit code of a process that ends by itself."""

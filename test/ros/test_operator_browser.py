@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 
 import chromium
+from operator_person import Operator
 from operator_site import SIZE, Site, overlap
 
 if chromium.PROGRAM is None:
@@ -22,7 +23,6 @@ if chromium.PROGRAM is None:
         allow_module_level=True,
     )
 
-HEIGHT, WIDTH = SIZE
 CTRL = 2
 
 
@@ -36,89 +36,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
     with chromium.Browser(tmp_path_factory.mktemp("browser") / "profile") as running:
         yield running
-
-
-class Operator:
-    """Somebody at a page; works in pixels of the camera."""
-
-    def __init__(self, browser: chromium.Browser, site: Site, touch: bool = False) -> None:
-        self.page = browser.open("about:blank")
-        self.page.view(*((820, 1180) if touch else (1280, 800)), touch)
-        self.page.go(site.server.address)
-        self.page.wait("document.body.dataset.pictured", "picture")
-
-    def leave(self) -> None:
-        self.page.evaluate("window.operatorPage.desk.close()")  # or it asks whether to leave
-        assert self.page.faults == []
-        self.page.close()
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where on the screen a pixel of the camera is."""
-        left, top, width, height = self.page.evaluate(
-            "(() => { const b = document.getElementById('picture').getBoundingClientRect();"
-            "return [b.x, b.y, b.width, b.height]; })()"
-        )
-        scale = min(width / WIDTH, height / HEIGHT)
-        return (
-            left + (width - scale * WIDTH) / 2 + scale * x,
-            top + (height - scale * HEIGHT) / 2 + scale * y,
-        )
-
-    def points(self, *points: tuple[float, float]) -> list[tuple[float, float]]:
-        return [self.at(*point) for point in points]
-
-    def freeze(self) -> None:
-        self.page.wait("!document.getElementById('freeze').disabled", "picture to freeze")
-        self.page.click("#freeze")
-        self.page.wait(
-            "document.body.dataset.mode === 'frozen' && !!document.querySelector('.chosen')",
-            "frozen picture",
-        )
-
-    def use(self, tool: str) -> None:
-        number = ["Brush", "Eraser", "Polygon", "Lasso", "Box", "Fill"].index(tool) + 1
-        self.page.click(f"#tools button:nth-child({number})")
-        self.page.wait(f"document.querySelector('#tools [aria-checked=true]').innerText[0] === "
-                       f"'{tool[0]}'")  # fmt: skip
-
-    def outline(self, truth: np.ndarray) -> list[tuple[float, float]]:
-        """Corners around an object."""
-        lines, _ = cv2.findContours(
-            truth.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-        )
-        line = max(lines, key=cv2.contourArea)
-        return [(float(x), float(y)) for x, y in cv2.approxPolyDP(line, 2, True)[:, 0]]
-
-    def drawn(self) -> np.ndarray:
-        """Ids on the drawing, read from what would be sent."""
-        runs = self.page.evaluate(
-            "import('/static/rle.js').then(({ encodeRuns }) =>"
-            "Array.from(encodeRuns(window.operatorPage.desk.drawing.labels)))"
-        )
-        from deaot_ros.operator_ui.rle import decode_runs
-
-        return decode_runs(bytes(runs), HEIGHT, WIDTH)
-
-    def send(self) -> None:
-        self.page.key("Enter")
-
-    def wait_live(self) -> None:
-        self.page.wait("document.body.dataset.mode === 'live'", "answer to the drawing", 90)
-
-    def alert(self, words: str) -> str:
-        box = "document.getElementById('alert')"
-        self.page.wait(f"!{box}.hidden && {box}.innerText.includes({words!r})", words, 90)
-        return self.page.text("#alert")
-
-    def message(self, words: str) -> None:
-        self.page.wait(
-            f"document.getElementById('log').innerText.includes({words!r})", words, 90
-        )
-
-    def reset(self) -> None:
-        self.page.click("#reset")
-        self.page.click("#reset")
-        self.message("all objects forgotten")
 
 
 @pytest.fixture
@@ -151,20 +68,9 @@ def test_draw_send_and_see_the_tracked_mask(operator: Operator, site: Site) -> N
     ys, xs = np.nonzero(cv2.erode(truth.astype(np.uint8), np.ones((9, 9))))
     for (x, y), tinted in (((xs[len(xs) // 2], ys[len(ys) // 2]), True), ((300, 10), False)):
         picture = site.image[y, x].astype(float)
-        seen = np.array(pixel(operator, float(x), float(y)))
+        seen = np.array(operator.pixel(float(x), float(y)))
         wanted = 0.5 * picture + 0.5 * np.array([128, 0, 0]) if tinted else picture
         assert np.abs(seen - wanted).max() < 40, (seen, wanted)
-
-
-def pixel(operator: Operator, x: float, y: float) -> list[int]:
-    """Colour on the screen at a pixel of the camera."""
-    left, top = operator.at(x + 0.5, y + 0.5)
-    return operator.page.evaluate(
-        "(() => { const c = document.getElementById('picture');"
-        "const b = c.getBoundingClientRect(); const r = c.width / b.width;"
-        f"return [...c.getContext('2d').getImageData(({left} - b.x) * r, ({top} - b.y) * r, 1, 1)"
-        ".data].slice(0, 3); })()"
-    )
 
 
 def test_tools_undo_and_several_objects(operator: Operator, site: Site) -> None:
@@ -206,6 +112,13 @@ def test_tools_undo_and_several_objects(operator: Operator, site: Site) -> None:
     while overlap(operator.drawn() == 2, site.truth == 2) < 0.4:
         assert time.monotonic() < deadline, "GrabCut did not find the object"
         time.sleep(0.1)
+    operator.use("Lasso")
+    inset = "document.getElementById('inset').getBoundingClientRect().x"
+    right = page.evaluate(inset)
+    page.drag(operator.points((312, 232)))  # the camera's corner gives way, to and fro
+    assert page.evaluate(inset) < right - 400
+    page.drag(operator.points((8, 232)))
+    assert page.evaluate(inset) == right
     page.key("Escape")
     assert "again" in page.text("#hint")  # a drawing is not thrown away by one key
     assert page.evaluate("document.body.dataset.mode") == "frozen"
@@ -321,7 +234,7 @@ def test_lost_connection_in_mid_drawing(operator: Operator, site: Site) -> None:
     operator.wait_live()
     operator.message("accepted")
     assert overlap(site.labels() == 1, site.truth == 1) > 0.5
-    assert page.faults and all("ERR_CONNECTION_REFUSED" in fault for fault in page.faults)
+    assert all("ERR_CONNECTION_" in fault for fault in page.faults)  # the browser says so, too
     page.faults.clear()
 
 

@@ -4,6 +4,7 @@ import { annotate } from "./annotate.js";
 import { setPalette } from "./colours.js";
 import { Connection } from "./connection.js";
 import { Desk } from "./desk.js";
+import { Inset } from "./inset.js";
 import { listenToKeys } from "./keys.js";
 import { Live } from "./live.js";
 import { ObjectList } from "./objects.js";
@@ -28,6 +29,7 @@ history.replaceState(null, "", location.pathname);
 
 const connection = new Connection({ message: receive, change: connected });
 const picture = new Picture(element("picture"), decorate);
+const inset = new Inset(element("inset"), element("stage"));
 const live = new Live(connection, showLive);
 const desk = new Desk(connection, picture, say, refresh);
 const tools = [
@@ -78,11 +80,7 @@ function failed(error) {
 
 function showLive(frame) {
   if (desk.open) {
-    const inset = element("inset");
-    [inset.width, inset.height] = frame.shown;
-    const context = inset.getContext("2d");
-    context.drawImage(frame.bitmap, 0, 0);
-    context.drawImage(frame.overlay, 0, 0);
+    inset.show(frame);
   } else {
     picture.show([frame.bitmap, frame.overlay], frame.width, frame.height);
   }
