@@ -212,7 +212,7 @@ class TestEvaluate:
                 if part != "truth" and number == 1:
                     labels[labels == 2] = 0
                 write_mask(tmp_path / part / f"{number}.png", labels)
-        assert cli.main(["evaluate", str(tmp_path / "results"), str(tmp_path / "truth")]) == 0
+        assert cli.main(["evaluate", "scores", str(tmp_path / "results"), str(tmp_path / "truth")]) == 0
         said = capsys.readouterr().out
         assert re.search(r"^ +1 +1\.000 +1\.000$", said, re.MULTILINE)
         assert re.search(r"^ +2 +0\.500 +0\.500$", said, re.MULTILINE)  # one of frames 1 and 2
@@ -222,7 +222,7 @@ class TestEvaluate:
         for number in range(4):
             write_mask(tmp_path / f"{number}.png", MASK)
         (tmp_path / "other").mkdir()
-        assert cli.main(["evaluate", str(tmp_path / "other"), str(tmp_path)]) == 2
+        assert cli.main(["evaluate", "scores", str(tmp_path / "other"), str(tmp_path)]) == 2
         assert "lacks 2 of 2 masks, the first is 1.png" in capsys.readouterr().err
 
 

@@ -1,7 +1,7 @@
 """Carry a first mask through frames by dense optical flow (OpenCV's DIS): what a tracker must beat.
 
     python tools/flow_baseline.py FRAMES MASK.png OUT
-    deaot evaluate OUT TRUTH
+    deaot evaluate scores OUT TRUTH
 """
 
 from __future__ import annotations
