@@ -12,6 +12,7 @@ again after an interruption it goes on where it was. docs/evaluation.md has the 
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,10 +114,12 @@ def _settings(arguments: argparse.Namespace, source: Source, published: bool) ->
     from deaot_ros.network import get_variant
 
     get_variant(arguments.variant)
+    weights = find_weights(arguments)
     return RunSettings(
         benchmark=arguments.what,
         variant=arguments.variant,
-        weights=str(find_weights(arguments)),
+        weights=str(weights),
+        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
         resolution=source.resolution,
         fps=source.fps,
         scales=arguments.scales,

@@ -28,6 +28,7 @@ class RunSettings:
 
     Attributes:
         benchmark, variant, weights: weights as a file.
+        weights_sha256: of that file, for a file may change.
         resolution, fps: see ``benchmarks.Source``.
         scales, flip: test-time augmentation.
         memory: "published" (T, S and B the first frame, L every fifth frame, unbounded) or
@@ -39,6 +40,7 @@ class RunSettings:
     benchmark: str
     variant: str
     weights: str
+    weights_sha256: str
     resolution: str
     fps: int
     scales: tuple[float, ...]
