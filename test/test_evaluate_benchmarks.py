@@ -132,6 +132,14 @@ class TestDavis:
         assert not (out / "predictions/.ant.partial").exists()
         assert evaluate("davis17", data, out, weights, "--flip") == 2
         assert "other settings (flip: False, now True)" in capsys.readouterr().err
+        assert evaluate("davis17", data, out, tmp_path / "none.pth") == 2
+        assert "no weights file" in capsys.readouterr().err
+        own = tmp_path / "own.safetensors"
+        for seed, status in ((1, 0), (2, 2)):  # the same file, trained on
+            torch.manual_seed(seed)
+            save_weights(build_network("deaot-t"), own, {"variant": "deaot-t"})
+            assert evaluate("davis17", data, tmp_path / "own", own) == status
+        assert "other settings (weights_sha256" in capsys.readouterr().err
 
     def test_two_processes_and_augmentation_find_the_same_as_one(
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path

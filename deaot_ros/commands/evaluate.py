@@ -110,16 +110,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, source: Source, published: bool) -> RunSettings:
     from deaot_ros.commands.options import tracker_settings
+    from deaot_ros.errors import CheckpointError
     from deaot_ros.evaluation.set_run import RunSettings
     from deaot_ros.network import get_variant
 
     get_variant(arguments.variant)
     weights = find_weights(arguments)
+    if not weights.is_file():
+        raise CheckpointError(f"no weights file {weights}; models/README.md says where to get them")
     return RunSettings(
         benchmark=arguments.what,
         variant=arguments.variant,
         weights=str(weights),
-        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         resolution=source.resolution,
         fps=source.fps,
         scales=arguments.scales,
