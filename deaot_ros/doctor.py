@@ -139,7 +139,9 @@ def _libraries() -> list[Finding]:
         remedy = "" if worked else f"pip install {package}"
         findings.append(Finding(Level.OK if worked else Level.FAIL, module, said, remedy))
     for module, purpose in (
-        ("rosbags", "bags are to be read"), ("aiohttp", "the operator's page is wanted")
+        ("rosbags", "bags are to be read"),
+        ("aiohttp", "the operator's page is wanted"),
+        ("onnx", "the network is to be exported"),
     ):  # fmt: skip
         worked, said = _probe(f"import {module}; print('importable')")
         remedy = "" if worked else f"pip install {module}, if {purpose}"

@@ -52,5 +52,9 @@ class DeviceError(DeaotError, RuntimeError):
     """A device, backend or precision that this machine cannot give."""
 
 
+class ExportError(DeaotError, RuntimeError):
+    """A graph that cannot be made here, or that is not what it should be."""
+
+
 class NotStartedError(DeaotError, RuntimeError):
     """A call that needs a running session before ``start`` was called."""

@@ -12,13 +12,10 @@ from torch.nn import functional as F
 from deaot_ros.errors import DeviceError
 from deaot_ros.network.gpm import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features, Propagated
+from deaot_ros.network.preprocessing import RGB_MEAN, RGB_STD
 
 BACKENDS = ("auto", "torch")
 PRECISIONS = ("auto", "fp32", "fp16")
-
-# ImageNet statistics of RGB in 0..1 (SPEC section 2).
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 class TorchBackend:
@@ -39,7 +36,7 @@ class TorchBackend:
         network.requires_grad_(False).eval().fold()
         network.to(device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = torch.tensor(_MEAN) * 255, torch.tensor(_STD) * 255
+        mean, std = torch.tensor(RGB_MEAN), torch.tensor(RGB_STD)
         self._mean = mean.view(1, 3, 1, 1).to(device)
         self._inverse_std = (1 / std).view(1, 3, 1, 1).to(device)
 

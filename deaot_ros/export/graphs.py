@@ -1,0 +1,166 @@
+"""The functions of the network as modules of plain tensors in and out, as an exporter wants them.
+
+Every shape is fixed by :class:`Shapes`. Tensors have names, which are those of the graphs' inputs
+and outputs. G is the number of object groups, T the cells of the stride-16 grid, S = slots · T; a
+trailing number is the layer's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deaot_ros.network.attention import Grid
+from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.model import DeAOT, Features
+from deaot_ros.network.preprocessing import normalise
+
+FUNCTIONS = ("encode", "propagate", "memorise", "reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What fixes every shape of the graphs.
+
+    Attributes:
+        height, width: of the network input in pixels.
+        slots: memory frames that ``propagate`` reads; empty ones are masked by ``bias``.
+        groups: of ten objects.
+    """
+
+    height: int
+    width: int
+    slots: int = 9
+    groups: int = 1
+
+
+class Graph(nn.Module):
+    """A function of tensors whose names are ``inputs`` and ``outputs``, in order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __init__(self, network: DeAOT) -> None:
+        super().__init__()
+        self.network = network
+
+
+class Encode(Graph):
+    """``image`` float32 [1, 3, h, w], RGB 0..255, to ``x4``, ``x8``, ``x16`` and ``tokens``."""
+
+    inputs = ("image",)
+    outputs = ("x4", "x8", "x16", "tokens")
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        features = self.network.encode(normalise(image))
+        return features.x4, features.x8, features.x16, features.tokens
+
+
+class Propagate(Graph):
+    """Read the memories and decode.
+
+    Takes the four tensors of ``encode``, ``bias`` [G, 1, S], and per layer ``long_keys`` [G, S,
+    128], ``long_values`` [G, S, 1024], ``short_keys`` [G, T, 128] and ``short_values`` [G, T,
+    1024]. Gives ``logits`` [G, 11, h4, w4], ``mass`` [G, T, slots], and what ``memorise`` needs:
+    per layer ``key`` [G, T, 128] and ``value`` [G, T, 512], after the first ``id_feature`` [G, T,
+    256], too. A layer's ``key`` is the ``keys`` of the frame's memory entry as it is.
+    """
+
+    def __init__(self, network: DeAOT, grid: Grid) -> None:
+        super().__init__(network)
+        self.grid = grid
+        layers = range(network.variant.layers)
+        memory = ("long_keys", "long_values", "short_keys", "short_values")
+        self.inputs = (*Encode.outputs, "bias", *(f"{part}_{i}" for i in layers for part in memory))
+        self.outputs = ("logits", "mass", *context_names(network.variant.layers))
+
+    def forward(
+        self, x4: Tensor, x8: Tensor, x16: Tensor, tokens: Tensor, bias: Tensor, *memory: Tensor
+    ) -> tuple[Tensor, ...]:
+        features = Features(x4, x8, x16, tokens, self.grid)
+        long = [LayerMemory(k, v) for k, v in zip(memory[::4], memory[1::4])]
+        short = [LayerMemory(k, v) for k, v in zip(memory[2::4], memory[3::4])]
+        found = self.network.propagate(features, long, short, bias, with_mass=True)
+        assert found.mass is not None
+        logits = self.network.decode(features, found.features)
+        return logits, found.mass, *flatten_contexts(found.contexts)
+
+
+class Memorise(Graph):
+    """``labels`` int32 [G, h, w] and what ``propagate`` gave, to ``values`` of each layer."""
+
+    def __init__(self, network: DeAOT) -> None:
+        super().__init__(network)
+        layers = network.variant.layers
+        self.inputs = ("labels", *(n for n in context_names(layers) if not n.startswith("key")))
+        self.outputs = tuple(f"values_{i}" for i in range(layers))
+
+    def forward(self, labels: Tensor, *contexts: Tensor) -> tuple[Tensor, ...]:
+        rest = list(contexts)
+        # Key and gate have no part in the values.
+        none = labels.new_empty(0, dtype=rest[0].dtype)
+        layers = []
+        for i in range(self.network.variant.layers):
+            value = rest.pop(0)
+            layers.append(LayerContext(none, value, rest.pop(0) if i else None, none))
+        return tuple(entry.values for entry in self.network.memorise(layers, labels))
+
+
+class Reference(Graph):
+    """``tokens`` and ``labels`` int32 [G, h, w] to ``keys`` and ``values`` of each layer."""
+
+    def __init__(self, network: DeAOT, grid: Grid) -> None:
+        super().__init__(network)
+        self.grid = grid
+        self.inputs = ("tokens", "labels")
+        layers = range(network.variant.layers)
+        self.outputs = tuple(f"{part}_{i}" for i in layers for part in ("keys", "values"))
+
+    def forward(self, tokens: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        # A reference is not decoded here, so the shortcuts have no part in it.
+        none = tokens.new_empty(0)
+        features = Features(none, none, none, tokens, self.grid)
+        _, entries = self.network.reference(features, labels)
+        return tuple(tensor for entry in entries for tensor in entry)
+
+
+def context_names(layers: int) -> tuple[str, ...]:
+    """Names of what ``propagate`` gives for ``memorise``, in order."""
+    return tuple(
+        f"{part}_{i}"
+        for i in range(layers)
+        for part in (("key", "value", "id_feature") if i else ("key", "value"))
+    )
+
+
+def flatten_contexts(contexts: list[LayerContext]) -> list[Tensor]:
+    """Tensors of the contexts in the order of :func:`context_names`."""
+    return [t for c in contexts for t in (c.key, c.value, c.id_feature) if t is not None]
+
+
+@torch.no_grad()
+def build_graphs(network: DeAOT, shapes: Shapes) -> dict[str, tuple[Graph, tuple[Tensor, ...]]]:
+    """Each of ``FUNCTIONS`` with arguments that show its shapes."""
+    groups = shapes.groups
+    image = torch.zeros(1, 3, shapes.height, shapes.width)
+    labels = torch.zeros(groups, shapes.height, shapes.width, dtype=torch.int32)
+    encode = Encode(network)
+    features = encode(image)
+    grid = Grid(*network.encode(image).grid)
+    reference = Reference(network, grid)
+    short = reference(features[3], labels)
+    long = [t.repeat(1, shapes.slots, 1) for t in short]
+    memory = [t for i in range(0, len(short), 2) for t in (*long[i : i + 2], *short[i : i + 2])]
+    propagate = Propagate(network, grid)
+    read = (*features, torch.zeros(groups, 1, long[0].shape[1]), *memory)
+    given = dict(zip(propagate.outputs, propagate(*read)))
+    memorise = Memorise(network)
+    contexts = tuple(given[name] for name in memorise.inputs[1:])
+    return {
+        "encode": (encode, (image,)),
+        "propagate": (propagate, read),
+        "memorise": (memorise, (labels, *contexts)),
+        "reference": (reference, (features[3], labels)),
+    }

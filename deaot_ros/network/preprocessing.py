@@ -1,0 +1,17 @@
+"""What the encoder expects of pixel values."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+RGB_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+"""ImageNet statistics of RGB in 0..255 (SPEC section 2)."""
+
+RGB_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+
+def normalise(image: Tensor) -> Tensor:
+    """RGB 0..255 [B, 3, H, W] to the encoder's input."""
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1).to(image) for v in (RGB_MEAN, RGB_STD))
+    return (image - mean) * (1 / std)
