@@ -212,7 +212,8 @@ class TestEvaluate:
                 if part != "truth" and number == 1:
                     labels[labels == 2] = 0
                 write_mask(tmp_path / part / f"{number}.png", labels)
-        assert cli.main(["evaluate", "scores", str(tmp_path / "results"), str(tmp_path / "truth")]) == 0
+        folders = [str(tmp_path / "results"), str(tmp_path / "truth")]
+        assert cli.main(["evaluate", "scores", *folders]) == 0
         said = capsys.readouterr().out
         assert re.search(r"^ +1 +1\.000 +1\.000$", said, re.MULTILINE)
         assert re.search(r"^ +2 +0\.500 +0\.500$", said, re.MULTILINE)  # one of frames 1 and 2
