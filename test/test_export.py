@@ -14,11 +14,10 @@ from golden import golden_state, vectors
 from deaot_ros.cli import main
 from deaot_ros.export import FUNCTIONS, RECIPE, Shapes, export_network
 from deaot_ros.memory import Candidate, MemorySettings, RollingMemory
-from deaot_ros.network import DeAOT, build_network, load_checkpoint, save_weights, shipped_weights
+from deaot_ros.network import DeAOT, build_network, save_weights
 from deaot_ros.network.gpm import LayerMemory
 from deaot_ros.network.preprocessing import normalise
 from deaot_ros.network.variants import Variant
-from deaot_ros.synthetic.demo import demo_clip
 
 onnx = pytest.importorskip("onnx", reason="NOT CHECKED: the package onnx is not installed")
 ort = pytest.importorskip(
@@ -163,22 +162,6 @@ def test_graphs_answer_like_torch_in_closed_loop(exported: tuple) -> None:
         same = same and torch.equal(ours.labels, theirs.labels)
         assert same or t >= 2, "labels differ where rounding cannot have added up"
     assert_same_labels(found, expected)
-
-
-def test_hundred_frames_of_the_demo_with_shipped_weights(tmp_path: Path) -> None:
-    weights = shipped_weights("deaot-t")
-    if weights is None:
-        pytest.skip("NOT CHECKED: no weights of deaot-t are shipped")
-    network = build_network("deaot-t")
-    load_checkpoint(network, weights)
-    scene = demo_clip(SHAPES.height, SHAPES.width, seconds=101 / 30)
-    frames = [scene.render(t) for t in range(101)]
-    images = torch.stack([torch.from_numpy(image).permute(2, 0, 1) for image, _ in frames]).float()
-    first = torch.from_numpy(frames[0][1].astype(np.int32))[None]
-    expected = stream(Torch(network), network.variant, images, first, 5)
-    shapes = Shapes(SHAPES.height, SHAPES.width, SHAPES.slots)
-    graphs = Graphs(export_network(network, weights, shapes, tmp_path))
-    assert_same_labels(stream(graphs, network.variant, images, first, 5), expected)
 
 
 def test_graphs_say_where_they_come_from(exported: tuple) -> None:

@@ -1,5 +1,7 @@
 """How the network runs on a machine."""
 
-from deaot_ros.backends.torch_backend import BACKENDS, PRECISIONS, TorchBackend, load_backend
+from deaot_ros.backends.choice import BACKENDS, PRECISIONS, load_backend
+from deaot_ros.backends.protocol import Backend
+from deaot_ros.backends.torch_backend import TorchBackend
 
-__all__ = ["BACKENDS", "PRECISIONS", "TorchBackend", "load_backend"]
+__all__ = ["BACKENDS", "PRECISIONS", "Backend", "TorchBackend", "load_backend"]

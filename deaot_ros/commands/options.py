@@ -25,7 +25,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         help="deaot-t (default), deaot-s, deaot-b, deaot-l, r50-deaot-l or swinb-deaot-l",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument("--backend", default="auto", help="what runs the network; default: auto")
+    parser.add_argument(
+        "--backend", default="auto", help="what runs it: auto (default), torch or onnxruntime"
+    )
     parser.add_argument("--precision", default="auto", help="auto (default), fp32 or fp16")
     parser.add_argument(
         "--max-long-side",

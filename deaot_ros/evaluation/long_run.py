@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deaot_ros.backends import TorchBackend
+from deaot_ros.backends import Backend
 from deaot_ros.network.model import Features
 from deaot_ros.tracking import MemorySettings, Tracker, TrackerSettings
 from deaot_ros.tracking.calibration import Calibration
@@ -109,7 +109,7 @@ class LongRun:
 
 
 def run_long(
-    backend: TorchBackend,
+    backend: Backend,
     calibration: Calibration,
     entrants: Sequence[Entrant],
     frames: Iterable[Frame],
@@ -237,7 +237,7 @@ class _Watch:
 class SharedEncoder:
     """A backend that encodes an image once, however many trackers ask."""
 
-    def __init__(self, backend: TorchBackend) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.clock = time.process_time if backend.device.type == "cpu" else time.perf_counter
         self._image: np.ndarray | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from deaot_ros.backends import TorchBackend
+from deaot_ros.backends import Backend
 from deaot_ros.tracking import Tracker, TrackerSettings
 
 STAGES = ("encode", "propagate", "decode", "memorise")
@@ -37,7 +37,7 @@ class Speed:
 
 
 def measure_speed(
-    backend: TorchBackend,
+    backend: Backend,
     settings: TrackerSettings,
     height: int = 480,
     width: int = 854,
@@ -80,7 +80,7 @@ def measure_speed(
 class _Clock:
     """A backend that notes how long its stages take."""
 
-    def __init__(self, backend: TorchBackend) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.spent = dict.fromkeys(STAGES, 0.0)
 

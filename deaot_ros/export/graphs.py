@@ -12,8 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from deaot_ros.network.attention import Grid
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.attention import KEY_CHANNELS, Grid
+from deaot_ros.network.gpm import (
+    BRANCH_VALUES,
+    CHANNELS,
+    VALUE_CHANNELS,
+    LayerContext,
+    LayerMemory,
+)
 from deaot_ros.network.model import DeAOT, Features
 from deaot_ros.network.preprocessing import normalise
 
@@ -141,26 +147,29 @@ def flatten_contexts(contexts: list[LayerContext]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def build_graphs(network: DeAOT, shapes: Shapes) -> dict[str, tuple[Graph, tuple[Tensor, ...]]]:
-    """Each of ``FUNCTIONS`` with arguments that show its shapes."""
+def build_graph(
+    network: DeAOT, function: str, shapes: Shapes
+) -> tuple[Graph, tuple[Tensor, ...]]:
+    """One of ``FUNCTIONS`` with arguments that show its shapes; their values are zeros."""
     groups = shapes.groups
     image = torch.zeros(1, 3, shapes.height, shapes.width)
-    labels = torch.zeros(groups, shapes.height, shapes.width, dtype=torch.int32)
     encode = Encode(network)
-    features = encode(image)
-    grid = Grid(*network.encode(image).grid)
-    reference = Reference(network, grid)
-    short = reference(features[3], labels)
-    long = [t.repeat(1, shapes.slots, 1) for t in short]
-    memory = [t for i in range(0, len(short), 2) for t in (*long[i : i + 2], *short[i : i + 2])]
-    propagate = Propagate(network, grid)
-    read = (*features, torch.zeros(groups, 1, long[0].shape[1]), *memory)
-    given = dict(zip(propagate.outputs, propagate(*read)))
-    memorise = Memorise(network)
-    contexts = tuple(given[name] for name in memorise.inputs[1:])
-    return {
-        "encode": (encode, (image,)),
-        "propagate": (propagate, read),
-        "memorise": (memorise, (labels, *contexts)),
-        "reference": (reference, (features[3], labels)),
-    }
+    if function == "encode":
+        return encode, (image,)
+    labels = torch.zeros(groups, shapes.height, shapes.width, dtype=torch.int32)
+    found = network.encode(image)
+    cells, layers = found.grid.cells, range(network.variant.layers)
+    if function == "reference":
+        return Reference(network, found.grid), (torch.zeros_like(found.tokens), labels)
+    if function == "memorise":
+        memorise = Memorise(network)
+        width = {"value": BRANCH_VALUES, "id_feature": CHANNELS}
+        parts = [name.rpartition("_")[0] for name in memorise.inputs[1:]]
+        return memorise, (labels, *(torch.zeros(groups, cells, width[part]) for part in parts))
+    assert function == "propagate", function
+    lengths = (shapes.slots * cells,) * 2 + (cells,) * 2
+    widths = (KEY_CHANNELS, VALUE_CHANNELS) * 2
+    memory = [torch.zeros(groups, n, c) for _ in layers for n, c in zip(lengths, widths)]
+    bias = torch.zeros(groups, 1, shapes.slots * cells)
+    features = (torch.zeros_like(t) for t in found[:4])
+    return Propagate(network, found.grid), (*features, bias, *memory)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from deaot_ros.errors import ExportError
-from deaot_ros.export.graphs import Graph, Shapes, build_graphs
+from deaot_ros.export.graphs import FUNCTIONS, Graph, Shapes, build_graph
 from deaot_ros.network.model import DeAOT
 
 RECIPE = 1
@@ -24,15 +24,16 @@ OPSET = 17
 
 
 def export_network(
-    network: DeAOT, weights: Path | None, shapes: Shapes, folder: Path
+    network: DeAOT, weights: Path | None, shapes: Shapes, folder: Path, precision: str = "fp32"
 ) -> dict[str, Path]:
-    """Write the graphs of ``network``, fp32, with weights inside.
+    """Write the graphs of ``network`` with weights inside.
 
     Args:
         network: in eval mode, on the CPU. Its batch norms are folded.
         weights: the file that it was loaded from; its checksum goes into the graphs.
         shapes: of the graphs.
         folder: made where it is missing; files of the same name are replaced.
+        precision: see :func:`export_graph`.
 
     Returns:
         The file of each function.
@@ -40,22 +41,41 @@ def export_network(
     Raises:
         ExportError: the package onnx is missing, or what was made is no valid graph.
     """
-    network.requires_grad_(False).fold()
     metadata = {
         "variant": network.variant.name,
         "weights_sha256": _sha256(weights) if weights else "",
         "recipe": str(RECIPE),
-        "precision": "fp32",
+        "precision": precision,
         **{name: str(value) for name, value in asdict(shapes).items()},
     }
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for name, (module, arguments) in build_graphs(network, shapes).items():
+    for name in FUNCTIONS:
         stem = f"{network.variant.name}_{shapes.height}x{shapes.width}"
-        path = folder / f"{stem}_s{shapes.slots}_g{shapes.groups}_fp32.{name}.onnx"
-        _write(path, _graph(module, arguments, {**metadata, "function": name}))
+        path = folder / f"{stem}_s{shapes.slots}_g{shapes.groups}_{precision}.{name}.onnx"
+        told = {**metadata, "function": name}
+        _write(path, export_graph(network, name, shapes, precision, told))
         files[name] = path
     return files
+
+
+def export_graph(
+    network: DeAOT, function: str, shapes: Shapes, precision: str, metadata: dict[str, str]
+) -> bytes:
+    """One of ``FUNCTIONS`` as a checked ONNX model.
+
+    Args:
+        network: in eval mode, on the CPU. Its batch norms are folded.
+        function: which one.
+        shapes: of the graph.
+        precision: ``fp32``.
+        metadata: goes into the model.
+
+    Raises:
+        ExportError: the package onnx is missing, or what was made is no valid graph.
+    """
+    network.requires_grad_(False).fold()
+    return _graph(*build_graph(network, function, shapes), metadata)
 
 
 def _graph(module: Graph, arguments: tuple[Tensor, ...], metadata: dict[str, str]) -> bytes:

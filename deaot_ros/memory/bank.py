@@ -54,23 +54,24 @@ class MemoryBank:
         self._seen_by[slot : slot + 1] = [self.groups]
         self.used = len(self._seen_by)
 
-    def read(self, padded: bool = False) -> tuple[list[LayerMemory], Tensor | None]:
-        """The used slots, or all of them.
+    def read(self, slots: int | None = None) -> tuple[list[LayerMemory], Tensor | None]:
+        """The used slots, or a fixed number of them.
 
         Args:
-            padded: give every slot, whether it is used or not. Then these are always the same
-                tensors, whose addresses change only with the number of groups.
+            slots: give so many, at least those that are used, whether each is used or not. With
+                all slots these are always the same addresses, until there are more groups. None:
+                the used ones.
 
         Returns:
             Per layer views [G, S, C], and the bias [G, 1, S] that masks what a group must not
-            see; None where every group sees every frame and nothing is padded.
+            see; None where ``slots`` is and every group sees every frame.
         """
-        if padded:
-            return self._layers, self._bias
-        end = self.used * self._tokens
+        if slots is not None and not self.used <= slots <= self.capacity:
+            raise IndexError(f"{slots} slots asked for; {self.used} used, {self.capacity} there")
+        end = (self.used if slots is None else slots) * self._tokens
         layers = [LayerMemory(m.keys[:, :end], m.values[:, :end]) for m in self._layers]
         all_visible = all(groups == self.groups for groups in self._seen_by)
-        return layers, None if all_visible else self._bias[:, :, :end]
+        return layers, None if slots is None and all_visible else self._bias[:, :, :end]
 
     def resize(self, capacity: int, groups: int) -> None:
         """Reallocate for more slots or more groups; what new groups hold is masked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
@@ -68,10 +68,20 @@ class RollingMemory:
         """Short-term entry per layer, [G, T, C], for a frame at ``stamp`` seconds."""
         return self._short_term.read(stamp)
 
-    def long_term(self) -> tuple[list[LayerMemory], Tensor | None]:
-        """Entries per layer of all remembered frames and their bias, see ``MemoryBank.read``."""
-        assert self._bank is not None, "read before the first reference"
-        return self._bank.read(self._settings.padded)
+    def long_term(
+        self, slots: Callable[[int, int], int | None] | None = None
+    ) -> tuple[list[LayerMemory], Tensor | None]:
+        """Entries per layer of all remembered frames and their bias, see ``MemoryBank.read``.
+
+        ``slots`` says how many to give when so many of so many are used; None, or what it says is
+        None: the used ones, or all where the settings ask for ``padded``.
+        """
+        bank = self._bank
+        assert bank is not None, "read before the first reference"
+        wanted = slots(bank.used, bank.capacity) if slots else None
+        if wanted is None and self._settings.padded:
+            wanted = bank.capacity
+        return bank.read(wanted)
 
     def due(self, frame: int, stamp: float) -> bool:
         """Whether it is time to remember a predicted frame with this number and stamp."""

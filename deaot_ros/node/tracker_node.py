@@ -127,8 +127,8 @@ class TrackerNode(LifecycleNode):
             timer = self._create_timer(period, tick)
             self._while_configured.append(lambda t=timer: self.destroy_timer(t))
         self.get_logger().info(
-            f"{tracker.variant} on {tracker.device} by {tracker.backend} in {tracker.precision}, "
-            f"weights {tracker.weights}"
+            f"{tracker.variant} on {tracker.device} by {tracker.backend} "
+            f"({tracker.backend_reason}) in {tracker.precision}, weights {tracker.weights}"
         )
         self._publish_status()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from deaot_ros.backends import TorchBackend
+from deaot_ros.backends import Backend
 from deaot_ros.errors import NotStartedError
 from deaot_ros.tracking.resizing import network_size
 from deaot_ros.tracking.settings import TrackerSettings
@@ -42,7 +42,7 @@ class AugmentedTracker:
 
     def __init__(
         self,
-        backend: TorchBackend,
+        backend: Backend,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         max_short_side: float | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deaot_ros.backends import TorchBackend
+from deaot_ros.backends import Backend
 from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemory, view_of
 from deaot_ros.network.gpm import LayerContext, LayerMemory
 from deaot_ros.network.model import Features
@@ -50,7 +50,7 @@ class Engine:
 
     def __init__(
         self,
-        backend: TorchBackend,
+        backend: Backend,
         size: tuple[int, int],
         settings: MemorySettings,
         max_objects: int,
@@ -86,7 +86,7 @@ class Engine:
         """Encode an image and read the memory; gives the frame and its raw logits."""
         frame = self._encode(image, stamp)
         memory = self._memory
-        long_term, bias = memory.long_term()
+        long_term, bias = memory.long_term(self._backend.slots)
         propagated = self._backend.propagate(
             frame.features, long_term, memory.short_term(stamp), bias,
             memory.wants_share(frame.number, stamp),

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from deaot_ros.backends import TorchBackend, load_backend
+from deaot_ros.backends import Backend, load_backend
 from deaot_ros.errors import CheckpointError, MaskError, MaskErrorCode, NotStartedError
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
@@ -42,7 +42,7 @@ class Tracker:
 
     def __init__(
         self,
-        backend: TorchBackend,
+        backend: Backend,
         settings: TrackerSettings | None = None,
         weights: str = "",
         calibration: Calibration | None = None,
@@ -76,13 +76,14 @@ class Tracker:
         backend: str = "auto",
         precision: str = "auto",
         settings: TrackerSettings | None = None,
+        cache: Path | None = None,
     ) -> Tracker:
         """Build a network, load its weights and make a tracker of it.
 
         Args:
             variant: one of ``deaot_ros.network.VARIANTS``.
             weights: file; None: the weights that come with the package.
-            device, backend, precision: see ``deaot_ros.backends.load_backend``.
+            device, backend, precision, cache: see ``deaot_ros.backends.load_backend``.
             settings: None: the defaults.
 
         Raises:
@@ -93,7 +94,7 @@ class Tracker:
         network = build_network(variant)
         path = find_weights(variant, weights)
         load_checkpoint(network, path)
-        runner = load_backend(network, device, backend, precision)
+        runner = load_backend(network, device, backend, precision, cache)
         return cls(runner, settings, str(path), load_calibration(path))
 
     def sibling(self, settings: TrackerSettings) -> Tracker:
@@ -111,6 +112,11 @@ class Tracker:
     @property
     def backend(self) -> str:
         return self._backend.name
+
+    @property
+    def backend_reason(self) -> str:
+        """Why this backend runs, for people."""
+        return self._backend.reason
 
     @property
     def precision(self) -> str:
