@@ -32,6 +32,7 @@ lint: $(packages_ready)
 
 # A domain of its own: other runs on this host stay out of sight.
 test: lint setup
+	tools/setup_browser.sh
 	env $(test_environment) ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 )) $(run) pytest $(PYTEST_ARGS)
 
 clean:

@@ -190,6 +190,32 @@ def test_launch_file_loads_and_shows_its_arguments(file: Path) -> None:
     assert names[: len(declared_arguments(file))] == list(declared_arguments(file))
 
 
+def anchors(page: Path) -> set[str]:
+    """What a forge names the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-") for h in headings}
+
+
+PAGES = [ROOT / "README.md", ROOT / "models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_documentation_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = set(re.findall(r"\]\((\w+\.md)\)", read("docs/README.md")))
+    assert index == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
 @pytest.mark.parametrize("name", LOCKS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_is_pinned_for_every_python(name: str, python: str) -> None:

@@ -44,20 +44,7 @@ sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())'
 package=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 needed=$(missing)
 if [ -n "$needed" ]; then
-    install="apt-get install -y --no-install-recommends $needed"
-    if ! command -v apt-get >/dev/null; then
-        stop "missing on this system: $needed(names of Debian packages); install them and try again"
-    elif [ "$(id -u)" = 0 ]; then
-        root=env
-    elif sudo -n true 2>/dev/null; then
-        root="sudo -n env"
-    else
-        stop "missing system packages. Run: sudo $install"
-    fi
-    printf 'installing system packages: %s\n' "$needed"
-    $root DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null || true
-    $root DEBIAN_FRONTEND=noninteractive $install </dev/null >/dev/null ||
-        stop "could not install system packages. Run: sudo $install"
+    tools/apt_install.sh $needed
     needed=$(missing)
     [ -z "$needed" ] || stop "still missing after installation: $needed"
 fi
