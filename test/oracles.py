@@ -15,11 +15,13 @@ def windowed_attention(
     height: int,
     width: int,
     radius: int = 7,
+    value_term: Tensor | None = None,
 ) -> Tensor:
     """15x15 attention by unfolding keys and values (SPEC 5.3), one sequence.
 
     Args:
-        query, keys: [T, 128]; values: [T, V]; relative: [T, 225].
+        query, keys: [T, K]; values: [T, V]; relative: [T, 225]; value_term: [V, 225], AOT's
+            relative term of the values (SPEC 6).
 
     Returns:
         [T, V].
@@ -33,4 +35,7 @@ def windowed_attention(
     inside = patches(torch.ones(height * width, 1, dtype=query.dtype))[0]
     logits = torch.einsum("tc,cwt->wt", query / query.shape[1] ** 0.5, patches(keys)) + relative.T
     weights = logits.masked_fill(inside == 0, float("-inf")).softmax(0)
-    return torch.einsum("wt,cwt->tc", weights, patches(values))
+    unfolded = patches(values)
+    if value_term is not None:
+        unfolded = unfolded + value_term[:, :, None]
+    return torch.einsum("wt,cwt->tc", weights, unfolded)

@@ -15,7 +15,7 @@ from deaot_ros.cli import main
 from deaot_ros.export import FUNCTIONS, RECIPE, Shapes, export_network
 from deaot_ros.memory import Candidate, MemorySettings, RollingMemory
 from deaot_ros.network import DeAOT, build_network, save_weights
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.preprocessing import normalise
 from deaot_ros.network.variants import Variant
 

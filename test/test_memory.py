@@ -9,7 +9,7 @@ from deaot_ros.memory import Candidate, MemorySettings, RollingMemory
 from deaot_ros.memory.bank import MemoryBank
 from deaot_ros.memory.policy import Slot, slot_for_pin
 from deaot_ros.network.attention import MASKED
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import get_variant
 
 TOKENS = 6

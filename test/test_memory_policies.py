@@ -18,7 +18,7 @@ from deaot_ros.memory.policies import make_policy
 from deaot_ros.memory.policy import Slot, free_slots
 from deaot_ros.network import build_network
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import get_variant
 from deaot_ros.tracking import Tracker, TrackerSettings
 

@@ -13,6 +13,7 @@ from deaot_ros.network import build_network
 from deaot_ros.network.attention import MASKED, Grid, LongTermAttention, ShortTermAttention
 from deaot_ros.network.batch_norm import BatchNorm, freeze_batch_norm, thaw_batch_norm
 from deaot_ros.network.identity import one_hot
+from deaot_ros.network.lstt import ShortTermAttention as LsttShortTermAttention
 
 GRID = Grid(9, 17)
 
@@ -25,7 +26,7 @@ def seed() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("grid", [GRID, Grid(17, 9), Grid(3, 4), Grid(1, 20)])
 def test_short_term_attention_equals_the_unfolded_window(grid: Grid) -> None:
-    attention = ShortTermAttention(1024, 512).double()
+    attention = ShortTermAttention(128, 1024, 512).double()
     attention.emit = lambda attended, gate, grid: attended  # type: ignore[method-assign]
     query, keys = torch.randn(2, 2, grid.cells, 128, dtype=torch.double)
     values = torch.randn(2, grid.cells, 1024, dtype=torch.double)
@@ -132,3 +133,47 @@ def test_intermediate_tensors_of_a_predicted_frame(variant: str, layer: int) -> 
 def test_unknown_variant_lists_the_known_ones() -> None:
     with pytest.raises(VariantError, match=r"'deaot-x'.*deaot-t.*swinb-deaot-l"):
         build_network("deaot-x")
+
+
+@torch.no_grad()
+def test_short_term_attention_of_several_heads_equals_the_unfolded_window() -> None:
+    """LSTT's: each head has its window, its relative term of keys and that of values."""
+    heads, width = 4, 8
+    attention = LsttShortTermAttention(heads * width, heads).double()
+    torch.nn.init.normal_(attention.relative_emb_v)
+    torch.nn.init.normal_(attention.relative_emb_k.weight)
+    torch.nn.init.eye_(attention.projection.weight)
+    torch.nn.init.zeros_(attention.projection.bias)
+    query, keys, values = torch.randn(3, 2, GRID.cells, heads * width, dtype=torch.double)
+    ours = attention(query, keys, values, GRID)
+    for b in range(2):
+        maps = query[b].T.reshape(1, -1, *GRID)
+        relative = attention.relative_emb_k(maps).reshape(heads, 225, -1).mT
+        for n in range(heads):
+            part = slice(n * width, (n + 1) * width)
+            slow = windowed_attention(
+                query[b, :, part], keys[b, :, part], values[b, :, part], relative[n], *GRID,
+                value_term=attention.relative_emb_v[n],
+            )  # fmt: skip
+            torch.testing.assert_close(ours[b, :, part], slow, atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_heads_share_the_branches_of_the_values() -> None:
+    """Each head's map carries its share of the visual and of the ID values."""
+    attention = LongTermAttention(64, 24, heads=4, parts=2).double()
+    attention.emit = lambda attended, gate, grid: attended  # type: ignore[method-assign]
+    query = torch.randn(2, GRID.cells, 32, dtype=torch.double)
+    keys = torch.randn(2, 2 * GRID.cells, 32, dtype=torch.double)
+    values = torch.randn(2, 2 * GRID.cells, 64, dtype=torch.double)
+    ours, mass = attention(query, keys, values, query, GRID, None, with_mass=True)
+    assert mass is not None
+    total = 0
+    for n in range(4):
+        q, k = query[..., 8 * n : 8 * n + 8], keys[..., 8 * n : 8 * n + 8]
+        weights = torch.einsum("btc,bsc->bts", q, k).div(8**0.5).softmax(-1)
+        for start in (8 * n, 32 + 8 * n):
+            slow = weights @ values[..., start : start + 8]
+            torch.testing.assert_close(ours[..., start : start + 8], slow)
+        total = total + weights.unflatten(-1, (2, -1)).sum(-1) / 4
+    torch.testing.assert_close(mass, total)

@@ -25,6 +25,12 @@ PUBLISHED = {
     "deaot-l": "DeAOTL",
     "r50-deaot-l": "R50-DeAOTL",
     "swinb-deaot-l": "SwinB-DeAOTL",
+    "aot-t": "AOTT",
+    "aot-s": "AOTS",
+    "aot-b": "AOTB",
+    "aot-l": "AOTL",
+    "r50-aot-l": "R50-AOTL",
+    "swinb-aot-l": "SwinB-AOTL",
 }
 
 

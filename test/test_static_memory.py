@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from deaot_ros.memory import Candidate, MemorySettings, RollingMemory
 from deaot_ros.network import DeAOT, build_network
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.model import Features
 
 SLOTS = 4

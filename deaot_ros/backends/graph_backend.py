@@ -13,7 +13,7 @@ from deaot_ros.backends.graph_files import shapes_of
 from deaot_ros.backends.images import to_input
 from deaot_ros.export import FUNCTIONS, Shapes
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 from deaot_ros.network.variants import Variant
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 from deaot_ros.network.variants import Variant
 

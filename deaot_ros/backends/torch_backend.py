@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deaot_ros.backends.images import to_input
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features, Propagated
 from deaot_ros.network.preprocessing import RGB_MEAN, RGB_STD
 

@@ -22,7 +22,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--variant",
         default="deaot-t",
         metavar="NAME",
-        help="deaot-t (default), deaot-s, deaot-b, deaot-l, r50-deaot-l or swinb-deaot-l",
+        help="deaot-t (default), -s, -b, -l, r50-deaot-l, swinb-deaot-l; aot-t to swinb-aot-l; "
+        "or an ablation, see docs/evaluation.md",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument(

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from deaot_ros.network.attention import KEY_CHANNELS, Grid
-from deaot_ros.network.gpm import (
-    BRANCH_VALUES,
-    CHANNELS,
-    VALUE_CHANNELS,
-    LayerContext,
-    LayerMemory,
-)
+from deaot_ros.errors import ExportError
+from deaot_ros.network.attention import Grid
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features
 from deaot_ros.network.preprocessing import normalise
 
@@ -150,8 +145,17 @@ def flatten_contexts(contexts: list[LayerContext]) -> list[Tensor]:
 def build_graph(
     network: DeAOT, function: str, shapes: Shapes
 ) -> tuple[Graph, tuple[Tensor, ...]]:
-    """One of ``FUNCTIONS`` with arguments that show its shapes; their values are zeros."""
-    groups = shapes.groups
+    """One of ``FUNCTIONS`` with arguments that show its shapes; their values are zeros.
+
+    Raises:
+        ExportError: the network has no visual and ID branch, for which the graphs are.
+    """
+    propagation, groups = network.variant.propagation, shapes.groups
+    if propagation.module != "gpm":
+        raise ExportError(
+            f"'{network.variant.name}' cannot be exported: it propagates in another way than "
+            "DeAOT; use the backend torch"
+        )
     image = torch.zeros(1, 3, shapes.height, shapes.width)
     encode = Encode(network)
     if function == "encode":
@@ -163,12 +167,12 @@ def build_graph(
         return Reference(network, found.grid), (torch.zeros_like(found.tokens), labels)
     if function == "memorise":
         memorise = Memorise(network)
-        width = {"value": BRANCH_VALUES, "id_feature": CHANNELS}
+        width = {"value": propagation.branch_values, "id_feature": propagation.channels}
         parts = [name.rpartition("_")[0] for name in memorise.inputs[1:]]
         return memorise, (labels, *(torch.zeros(groups, cells, width[part]) for part in parts))
     assert function == "propagate", function
     lengths = (shapes.slots * cells,) * 2 + (cells,) * 2
-    widths = (KEY_CHANNELS, VALUE_CHANNELS) * 2
+    widths = (propagation.key_channels, propagation.branches * propagation.branch_values) * 2
     memory = [torch.zeros(groups, n, c) for _ in layers for n, c in zip(lengths, widths)]
     bias = torch.zeros(groups, 1, shapes.slots * cells)
     features = (torch.zeros_like(t) for t in found[:4])

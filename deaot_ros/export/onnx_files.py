@@ -39,7 +39,8 @@ def export_network(
         The file of each function.
 
     Raises:
-        ExportError: the package onnx is missing, or what was made is no valid graph.
+        ExportError: see ``build_graph``; the package onnx is missing, or what was made is no valid
+            graph.
     """
     metadata = {
         "variant": network.variant.name,

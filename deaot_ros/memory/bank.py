@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from deaot_ros.network.attention import MASKED
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 
 
 class MemoryBank:

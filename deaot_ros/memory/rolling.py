@@ -11,7 +11,7 @@ from deaot_ros.memory.policies import make_policy
 from deaot_ros.memory.policy import Candidate, Policy, Slot, free_slots, slot_for_pin
 from deaot_ros.memory.settings import DEFAULT_GAP, MemorySettings, MemoryUsage
 from deaot_ros.memory.short_term import ShortTermMemory
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import Variant
 
 # Stamps of a 30 Hz camera jitter by milliseconds; without a tolerance a gap of six frames would

@@ -14,8 +14,12 @@ from torch.nn import functional as F
 
 from deaot_ros.memory.policy import Candidate, Policy, Slot
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.gpm import BRANCH_VALUES, LayerMemory
 from deaot_ros.network.identity import one_hot
+from deaot_ros.network.layer import LayerMemory
+from deaot_ros.network.variants import Propagation
+
+_VISUAL = Propagation().branch_values
+"""Values of the visual branch come first; a network without branches has none of its own."""
 
 
 def view_of(entry: LayerMemory, labels: Tensor, grid: Grid) -> Tensor:
@@ -32,7 +36,7 @@ def view_of(entry: LayerMemory, labels: Tensor, grid: Grid) -> Tensor:
     """
     cover = F.adaptive_avg_pool2d(one_hot(labels, entry.keys.dtype), grid)[:, 1:].flatten(2)
     keys = F.normalize(torch.bmm(cover, entry.keys), dim=-1)
-    values = F.normalize(torch.bmm(cover, entry.values[..., :BRANCH_VALUES]), dim=-1)
+    values = F.normalize(torch.bmm(cover, entry.values[..., :_VISUAL]), dim=-1)
     return torch.cat((keys, values), dim=-1)
 
 

@@ -1,7 +1,8 @@
-"""The attentions of gated propagation (paper section 4.2, equations 4 to 8).
+"""The attentions of gated propagation (paper section 4.2, equations 4 to 8), and what LSTT shares.
 
 All sequences are [B, tokens, channels]; B is a batch of object groups or of training clips. Tokens
-are the cells of the stride-16 grid, row-major. Every attention has one head of width 128.
+are the cells of the stride-16 grid, row-major. K is the width of queries and keys, V that of
+values. DeAOT has one head; with N heads every head has its share of K and of each branch of V.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deaot_ros.network.heads import expand_heads, mean_of_heads, merge_heads, split_heads
 from deaot_ros.network.regularisation import drop_channels
 
-KEY_CHANNELS = 128
-SCALE = 1.0 / math.sqrt(KEY_CHANNELS)
 WINDOW_RADIUS = 7
-WINDOW_CELLS = (2 * WINDOW_RADIUS + 1) ** 2
+WINDOW_SIDE = 2 * WINDOW_RADIUS + 1
+WINDOW_CELLS = WINDOW_SIDE**2
 
 MASKED = -1e4
 """Added to logits that must not count: exp(-1e4) is 0 in fp32 and fp16, and -1e4 fits in fp16."""
@@ -36,36 +37,6 @@ class Grid(NamedTuple):
         return self.height * self.width
 
 
-class GatedOutput(nn.Module):
-    """What follows every attention: gate, depth-wise 5x5 convolution, projection (equation 5)."""
-
-    channel_dropout: float = 0.0  # while training, behind the convolution
-
-    def __init__(self, value_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.dw_conv = DepthwiseConv(value_channels)
-        self.projection = nn.Linear(value_channels, out_channels)
-
-    def emit(self, attended: Tensor, gate: Tensor, grid: Grid) -> Tensor:
-        """[B, T, V] attended values and their gate to [B, T, out]."""
-        mixed = self.dw_conv(attended * gate, grid)
-        if self.training and self.channel_dropout:
-            mixed = drop_channels(mixed, self.channel_dropout)
-        return self.projection(mixed)
-
-
-class DepthwiseConv(nn.Module):
-    """5x5 depth-wise convolution of a token sequence on its grid, without bias."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False)
-
-    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """[B, T, C] to [B, T, C]. A sequence is a channels-last map, so nothing is copied."""
-        return to_tokens(self.conv(to_map(tokens, grid)))
-
-
 def to_map(tokens: Tensor, grid: Grid) -> Tensor:
     """[B, T, C] to a [B, C, h, w] view."""
     return tokens.unflatten(1, grid).permute(0, 3, 1, 2)
@@ -74,6 +45,142 @@ def to_map(tokens: Tensor, grid: Grid) -> Tensor:
 def to_tokens(maps: Tensor) -> Tensor:
     """[B, C, h, w] to [B, T, C]."""
     return maps.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def memory_weights(query: Tensor, keys: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Attention of every query token to every memory token.
+
+    Args:
+        query: [B, T, K].
+        keys: [B, S, K].
+        bias: [B, 1, S], 0 for tokens that count and ``MASKED`` for the rest; None: all count.
+        heads: N.
+
+    Returns:
+        [B * N, T, S]; rows sum to 1.
+    """
+    query, keys = split_heads(query, heads), split_heads(keys, heads)
+    scale = 1.0 / math.sqrt(query.shape[-1])
+    if bias is None:
+        return torch.bmm(query * scale, keys.transpose(1, 2)).softmax(-1)
+    bias = expand_heads(bias, heads)
+    return torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=scale).softmax(-1)
+
+
+def frame_mass(weights: Tensor, grid: Grid, heads: int) -> Tensor:
+    """Attention that each memory frame draws: [B * N, T, S] to [B, T, S / T], mean of the heads."""
+    return mean_of_heads(weights.unflatten(-1, (-1, grid.cells)).sum(-1), heads)
+
+
+@lru_cache(maxsize=8)
+def window_index(grid: Grid, device: torch.device) -> Tensor:
+    """Column of the relative term for every (query, key) pair.
+
+    Returns:
+        int64 [T, T]: ``(dy + 7) * 15 + (dx + 7)`` inside the 15x15 window, 225 outside of it.
+    """
+    y = torch.arange(grid.height).repeat_interleave(grid.width)
+    x = torch.arange(grid.width).repeat(grid.height)
+    dy = y[None, :] - y[:, None]
+    dx = x[None, :] - x[:, None]
+    inside = (dy.abs() <= WINDOW_RADIUS) & (dx.abs() <= WINDOW_RADIUS)
+    index = (dy + WINDOW_RADIUS) * WINDOW_SIDE + dx + WINDOW_RADIUS
+    return torch.where(inside, index, WINDOW_CELLS).to(device)
+
+
+def window_weights(
+    query: Tensor, keys: Tensor, relative: nn.Conv2d, grid: Grid, heads: int
+) -> Tensor:
+    """Attention over a 15x15 window of one frame with a learned relative term (SPEC 5.3).
+
+    Computed densely: the relative term is gathered into place and cells outside of the window get
+    ``MASKED``. That equals the window form exactly, because a window at the border simply has
+    fewer cells, and needs only plain operations.
+
+    Args:
+        query, keys: [B, T, K].
+        relative: 1x1 convolution from K to 225 per head, with one group per head.
+        grid: of the T tokens.
+        heads: N.
+
+    Returns:
+        [B * N, T, T]; rows sum to 1.
+    """
+    query, keys = split_heads(query, heads), split_heads(keys, heads)
+    logits = torch.baddbmm(
+        relative_logits(query, relative, grid, heads),
+        query, keys.transpose(1, 2), alpha=1.0 / math.sqrt(query.shape[-1]),
+    )  # fmt: skip
+    return logits.softmax(-1)
+
+
+def relative_logits(query: Tensor, relative: nn.Conv2d, grid: Grid, heads: int) -> Tensor:
+    """Relative term of every (query, key) pair, ``MASKED`` outside of the window: [B * N, T, T].
+
+    It is a function of the unscaled query [B * N, T, K / N] (SPEC pitfall 7).
+    """
+    assert relative.bias is not None
+    if heads == 1:
+        cells = F.linear(query, relative.weight.flatten(1), relative.bias)
+    else:
+        weight = relative.weight.view(heads, WINDOW_CELLS, -1)
+        per_head = query.unflatten(0, (-1, heads))
+        cells = torch.matmul(per_head, weight.transpose(1, 2))
+        cells = (cells + relative.bias.view(heads, 1, WINDOW_CELLS)).flatten(0, 1)
+    cells = F.pad(cells, (0, 1), value=MASKED)
+    return cells.gather(2, window_index(grid, query.device).expand(query.shape[0], -1, -1))
+
+
+class DepthwiseConv(nn.Module):
+    """Depth-wise convolution of a token sequence on its grid, without bias."""
+
+    def __init__(self, channels: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False
+        )
+
+    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """[B, T, C] to [B, T, C]. A sequence is a channels-last map, so nothing is copied."""
+        return to_tokens(self.conv(to_map(tokens, grid)))
+
+
+class GatedOutput(nn.Module):
+    """What follows every attention: gate, depth-wise convolution, projection (equation 5).
+
+    Args:
+        value_channels: V.
+        out_channels: of the projection.
+        heads: N.
+        parts: branches that lie side by side in the values.
+        kernel: side of the depth-wise convolution; 0: none.
+    """
+
+    channel_dropout: float = 0.0  # while training, behind the convolution
+
+    def __init__(
+        self, value_channels: int, out_channels: int, heads: int = 1, parts: int = 2,
+        kernel: int = 5,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.heads = heads
+        self.parts = parts
+        self.dw_conv = DepthwiseConv(value_channels, kernel) if kernel else None
+        self.projection = nn.Linear(value_channels, out_channels)
+
+    def gather(self, weights: Tensor, values: Tensor) -> Tensor:
+        """[B * N, T, S] weights and [B, S, V] values to [B, T, V]."""
+        values = split_heads(values, self.heads, self.parts)
+        return merge_heads(torch.bmm(weights, values), self.heads, self.parts)
+
+    def emit(self, attended: Tensor, gate: Tensor, grid: Grid) -> Tensor:
+        """[B, T, V] attended values and their gate to [B, T, out]."""
+        mixed = attended * gate
+        if self.dw_conv is not None:
+            mixed = self.dw_conv(mixed, grid)
+        if self.training and self.channel_dropout:
+            mixed = drop_channels(mixed, self.channel_dropout)
+        return self.projection(mixed)
 
 
 class LongTermAttention(GatedOutput):
@@ -92,91 +199,35 @@ class LongTermAttention(GatedOutput):
         """Read the memory.
 
         Args:
-            query: [B, T, 128].
-            keys: [B, S, 128] of all memory tokens.
+            query: [B, T, K].
+            keys: [B, S, K] of all memory tokens.
             values: [B, S, V].
             gate: [B, T, V].
             grid: of the T query tokens.
-            bias: [B, 1, S], 0 for tokens that count and ``MASKED`` for the rest; None: all count.
+            bias: [B, 1, S], see :func:`memory_weights`.
             with_mass: also give the attention that each memory frame draws.
 
         Returns:
             [B, T, out], and the mass [B, T, S / T], whose rows sum to 1; None unless asked for.
         """
-        if bias is None:
-            logits = torch.bmm(query * SCALE, keys.transpose(1, 2))
-        else:
-            logits = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=SCALE)
-        weights = logits.softmax(-1)
-        mass = weights.unflatten(-1, (-1, grid.cells)).sum(-1) if with_mass else None
-        return self.emit(torch.bmm(weights, values), gate, grid), mass
-
-
-@lru_cache(maxsize=8)
-def window_index(grid: Grid, device: torch.device) -> Tensor:
-    """Column of the relative term for every (query, key) pair.
-
-    Returns:
-        int64 [T, T]: ``(dy + 7) * 15 + (dx + 7)`` inside the 15x15 window, 225 outside of it.
-    """
-    y = torch.arange(grid.height).repeat_interleave(grid.width)
-    x = torch.arange(grid.width).repeat(grid.height)
-    dy = y[None, :] - y[:, None]
-    dx = x[None, :] - x[:, None]
-    inside = (dy.abs() <= WINDOW_RADIUS) & (dx.abs() <= WINDOW_RADIUS)
-    side = 2 * WINDOW_RADIUS + 1
-    index = (dy + WINDOW_RADIUS) * side + dx + WINDOW_RADIUS
-    return torch.where(inside, index, WINDOW_CELLS).to(device)
+        weights = memory_weights(query, keys, bias, self.heads)
+        mass = frame_mass(weights, grid, self.heads) if with_mass else None
+        return self.emit(self.gather(weights, values), gate, grid), mass
 
 
 class ShortTermAttention(GatedOutput):
-    """Attention over a 15x15 window of the previous frame with a learned relative term (SPEC 5.3).
+    """Attention over a window of the previous frame, see :func:`window_weights`."""
 
-    Computed densely: the relative term is gathered into place and cells outside of the window get
-    ``MASKED``. That equals the window form exactly, because a window at the border simply has
-    fewer cells, and needs only plain operations.
-    """
-
-    def __init__(self, value_channels: int, out_channels: int) -> None:
-        super().__init__(value_channels, out_channels)
-        self.relative_emb_k = nn.Conv2d(KEY_CHANNELS, WINDOW_CELLS, 1)
-
-    def relative_logits(self, query: Tensor, grid: Grid) -> Tensor:
-        """Relative term of every (query, key) pair, ``MASKED`` outside of the window: [B, T, T].
-
-        It is a function of the unscaled query (SPEC pitfall 7).
-        """
-        weight = self.relative_emb_k.weight.flatten(1)
-        cells = F.pad(F.linear(query, weight, self.relative_emb_k.bias), (0, 1), value=MASKED)
-        index = window_index(grid, query.device).expand(query.shape[0], -1, -1)
-        return cells.gather(2, index)
+    def __init__(
+        self, key_channels: int, value_channels: int, out_channels: int, heads: int = 1,
+        parts: int = 2, kernel: int = 5,
+    ) -> None:  # fmt: skip
+        super().__init__(value_channels, out_channels, heads, parts, kernel)
+        self.relative_emb_k = nn.Conv2d(key_channels, heads * WINDOW_CELLS, 1, groups=heads)
 
     def forward(
         self, query: Tensor, keys: Tensor, values: Tensor, gate: Tensor, grid: Grid
     ) -> Tensor:
         """Read the previous frame; shapes as in :class:`LongTermAttention` with S = T."""
-        logits = torch.baddbmm(
-            self.relative_logits(query, grid), query, keys.transpose(1, 2), alpha=SCALE
-        )
-        return self.emit(torch.bmm(logits.softmax(-1), values), gate, grid)
-
-
-class SelfAttention(GatedOutput):
-    """Gated self-propagation of the visual and the ID branch together (SPEC 5.5)."""
-
-    def __init__(self, channels: int, value_channels: int) -> None:
-        super().__init__(value_channels, 2 * channels)
-        half = value_channels // 2
-        self.linear_QK = nn.Linear(2 * channels, KEY_CHANNELS)
-        self.linear_V1 = nn.Linear(channels, half)
-        self.linear_V2 = nn.Linear(channels, half)
-        self.linear_U1 = nn.Linear(channels, half)
-        self.linear_U2 = nn.Linear(channels, half)
-
-    def forward(self, visual: Tensor, identity: Tensor, grid: Grid) -> Tensor:
-        """Normalised branches [B, T, C] each to [B, T, 2 C]."""
-        qk = self.linear_QK(torch.cat((visual, identity), dim=-1))
-        values = F.silu(torch.cat((self.linear_V1(visual), self.linear_V2(identity)), dim=-1))
-        gate = F.silu(torch.cat((self.linear_U1(visual), self.linear_U2(identity)), dim=-1))
-        logits = torch.bmm(qk * SCALE, qk.transpose(1, 2))
-        return self.emit(torch.bmm(logits.softmax(-1), values), gate, grid)
+        weights = window_weights(query, keys, self.relative_emb_k, grid, self.heads)
+        return self.emit(self.gather(weights, values), gate, grid)

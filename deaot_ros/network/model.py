@@ -1,4 +1,4 @@
-"""The DeAOT network (Yang and Yang, NeurIPS 2022): four functions of tensors.
+"""The DeAOT network (Yang and Yang, NeurIPS 2022) and its relatives: four functions of tensors.
 
 ``encode`` an image, ``propagate`` the masks in memory to it, ``decode`` logits at stride 4, and
 ``memorise`` the frame once its labels are known; ``reference`` does the last three for a frame
@@ -16,9 +16,9 @@ from deaot_ros.network.attention import Grid, to_tokens
 from deaot_ros.network.batch_norm import fold_batch_norm
 from deaot_ros.network.decoder import Decoder
 from deaot_ros.network.encoders import build_encoder
-from deaot_ros.network.gpm import CHANNELS, LayerContext, LayerMemory
 from deaot_ros.network.identity import ID_CHANNELS, one_hot
-from deaot_ros.network.lstt import PropagationStack
+from deaot_ros.network.layer import LayerContext, LayerMemory
+from deaot_ros.network.stack import PropagationStack
 from deaot_ros.network.variants import Variant, get_variant
 
 
@@ -27,7 +27,7 @@ class Features(NamedTuple):
 
     Attributes:
         x4, x8, x16: encoder maps at strides 4, 8 and 16, the decoder's shortcuts.
-        tokens: projected last map [B, T, 256].
+        tokens: projected last map [B, T, C].
         grid: of the tokens.
     """
 
@@ -42,7 +42,7 @@ class Propagated(NamedTuple):
     """A frame after it has read the memory.
 
     Attributes:
-        features: [B, 512, h, w] for the decoder.
+        features: [B, D, h, w] for the decoder.
         contexts: per layer, for ``memorise``.
         mass: [B, T, S / T], attention of each token to each long-term frame in the first layer;
             None unless asked for.
@@ -54,23 +54,29 @@ class Propagated(NamedTuple):
 
 
 class DeAOT(nn.Module):
-    """One published variant; entry names in its state dict are the published ones.
+    """One variant, AOT's and ablations included; entry names of published ones are the published.
 
     B in the shapes below is the number of object groups of one image (inference), or of clips
-    (training). An image encoded once may serve any number of groups.
+    (training). An image encoded once may serve any number of groups. C is the width of a branch,
+    256 as published; D, of what the decoder reads, is 512 in DeAOT.
     """
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.variant = variant
         self.encoder, channels = build_encoder(variant.encoder)
-        self.encoder_projector = nn.Conv2d(channels.last, CHANNELS, 1)
-        self.LSTT = PropagationStack(variant.layers)
-        self.decoder = Decoder(2 * CHANNELS, channels, ID_CHANNELS, variant.align_corners)
+        width = variant.propagation.channels
+        self.encoder_projector = nn.Conv2d(channels.last, width, 1)
+        self.LSTT = PropagationStack(variant)
+        self.decoder = Decoder(
+            variant.decoder_channels, channels, ID_CHANNELS, variant.align_corners
+        )
         # Sides of 16 k + 1 cells need an odd patch with padding, sides of 16 k do not (SPEC 4).
         kernel, padding = (17, 8) if variant.align_corners else (16, 0)
-        self.patch_wise_id_bank = nn.Conv2d(ID_CHANNELS, CHANNELS, kernel, 16, padding)
-        self.id_norm = nn.LayerNorm(CHANNELS)
+        self.patch_wise_id_bank = nn.Conv2d(ID_CHANNELS, width, kernel, 16, padding)
+        self.id_norm: nn.LayerNorm | None = None
+        if variant.propagation.module != "lstt":
+            self.id_norm = nn.LayerNorm(width)
 
     def encode(self, image: Tensor) -> Features:
         """Encode normalised RGB [B, 3, H, W] (SPEC section 2)."""
@@ -79,9 +85,10 @@ class DeAOT(nn.Module):
         return Features(x4, x8, x16, to_tokens(projected), Grid(*projected.shape[-2:]))
 
     def identify(self, labels: Tensor) -> Tensor:
-        """Mask embedding E [B, T, 256] of uint8 label maps [B, H, W] at network size."""
+        """Mask embedding E [B, T, C] of uint8 label maps [B, H, W] at network size."""
         bank = self.patch_wise_id_bank
-        return self.id_norm(to_tokens(bank(one_hot(labels, bank.weight.dtype))))
+        embedding = to_tokens(bank(one_hot(labels, bank.weight.dtype)))
+        return embedding if self.id_norm is None else self.id_norm(embedding)
 
     def propagate(
         self,
@@ -113,7 +120,7 @@ class DeAOT(nn.Module):
         """Pass a frame whose labels, uint8 [B, H, W], are given.
 
         Returns:
-            Features [B, 512, h, w] for ``decode``, and the memory entry per layer.
+            Features [B, D, h, w] for ``decode``, and the memory entry per layer.
         """
         tokens = _expand(features.tokens, labels.shape[0])
         return self.LSTT.reference(tokens, features.grid, self.identify(labels))

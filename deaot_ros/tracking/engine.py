@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deaot_ros.backends import Backend
 from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemory, view_of
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deaot_ros.network import DeAOT
-from deaot_ros.network.gpm import LayerMemory
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.model import Features
 from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 
