@@ -26,9 +26,10 @@ setup: $(package_built)
 demo: setup
 	$(VENV)/bin/deaot demo $(if $(SOURCE),'$(SOURCE)') $(if $(MASK),--mask '$(MASK)')
 
-lint: $(packages_ready)
+lint: $(packages_ready) $(VENV)/bin/hadolint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint docker/*/Dockerfile
 
 # A domain of its own: other runs on this host stay out of sight.
 test: lint setup
@@ -41,6 +42,10 @@ clean:
 $(packages_ready): requirements/python.txt requirements/$(ROS).txt tools/setup_venv.sh
 	rm -rf $(BUILD) $(INSTALL)
 	PYTHON='$(PYTHON)' tools/setup_venv.sh $(VENV) $(ROS)
+	touch $@
+
+$(VENV)/bin/hadolint: requirements/lint.txt $(packages_ready)
+	$(VENV)/bin/python -m pip install -q --no-input --disable-pip-version-check -r $<
 	touch $@
 
 # Sources are installed as links, so an edited file needs no build; a new or removed one does.
