@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,11 +16,13 @@ pytest.importorskip("skimage", reason="synthetic scenes need its photographs")
 
 from deaot_ros.backends import load_backend
 from deaot_ros.cli import main
-from deaot_ros.errors import CheckpointError
+from deaot_ros.errors import CheckpointError, DeaotError
 from deaot_ros.evaluation.chart import line_chart
+from deaot_ros.evaluation.long_files import join_runs, save_run
 from deaot_ros.evaluation.long_measures import agreement, summarise, trials
-from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, _Watch, run_long
+from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, run_long
 from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
+from deaot_ros.evaluation.watch import Watch
 from deaot_ros.network import build_network
 from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
 from deaot_ros.tracking.calibration import (
@@ -106,7 +108,7 @@ def test_entrants_that_cannot_be(text: str) -> None:
 
 
 def test_a_tracker_that_is_lost_begins_anew_when_all_are_in_sight() -> None:
-    watch = _Watch(3, 2)
+    watch = Watch(3, 2)
     full, half = np.array([100, 100]), np.array([100, 10])
     fine, lost = np.array([0.9, 0.9]), np.array([0.9, 0.0])
     away = np.array([0.9, np.nan])
@@ -115,7 +117,7 @@ def test_a_tracker_that_is_lost_begins_anew_when_all_are_in_sight() -> None:
     assert not any(watch.failed(away, half) for _ in range(9)), "absence is no loss"
     assert not any(watch.failed(lost, half) for _ in range(9)), "not in sight as a whole"
     assert watch.failed(lost, full)
-    never = _Watch(0, 2)
+    never = Watch(0, 2)
     assert not any(never.failed(lost, full) for _ in range(9))
 
 
@@ -222,3 +224,25 @@ def test_an_interrupted_run_reports_what_was_done() -> None:
     run = run_long(backend, Calibration(), [Entrant("fifo", 2)], frames(), RATE, 0.1)
     assert len(run.true_area) == len(run.known) == len(run.host_bytes) == 3
     assert all(len(part) == 3 for part in astuple(run.tracks["fifo:2"]))
+
+
+def test_runs_made_side_by_side_are_reported_as_one(tmp_path: Path) -> None:
+    run = known_run()
+    good = replace(run, tracks={"good": run.tracks["good"]})
+    shorter = replace(
+        run,
+        true_area=run.true_area[:190], known=run.known[:190], host_bytes=run.host_bytes[:190],
+        tracks={"bad": Track(*(column[:190] for column in astuple(run.tracks["bad"])))},
+    )  # fmt: skip
+    save_run(good, "w", tmp_path)
+    joined = join_runs(shorter, "w", tmp_path)
+    assert set(joined.tracks) == {"good", "bad"}
+    for name, track in joined.tracks.items():
+        for ours, whole in zip(astuple(track), astuple(run.tracks[name]), strict=True):
+            np.testing.assert_array_equal(ours, whole[:190])
+    with pytest.raises(DeaotError, match="other frames or weights"):
+        join_runs(shorter, "others", tmp_path)
+    with pytest.raises(DeaotError, match="other frames or weights"):
+        join_runs(replace(shorter, true_area=shorter.true_area + 1), "w", tmp_path)
+    with pytest.raises(DeaotError, match="is missing"):
+        join_runs(shorter, "w", tmp_path / "nowhere")

@@ -67,7 +67,7 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
     from deaot_ros.evaluation.long_report import table, write_report
     from deaot_ros.evaluation.long_run import Entrant, run_long
     from deaot_ros.network import build_network, load_checkpoint
-    from deaot_ros.tracking.calibration import Calibration, load_calibration
+    from deaot_ros.tracking.calibration import Calibration, load_calibration, weights_digest
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -82,7 +82,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
     if not arguments.untrained:
         path = find_weights(arguments)
         load_checkpoint(network, path)
-        calibration, weights = load_calibration(path), path.name
+        calibration = load_calibration(path)
+        weights = f"{path.name}, sha256 {weights_digest(path)[:12]}"
     backend = load_backend(network, arguments.device, arguments.backend, arguments.precision)
     try:
         with Progress(arguments.frames) as progress:

@@ -39,7 +39,11 @@ def run_scores_benchmark(arguments: argparse.Namespace) -> int:
     )
     from deaot_ros.network import build_network, load_checkpoint
     from deaot_ros.tracking import Tracker
-    from deaot_ros.tracking.calibration import fit_calibration, save_calibration
+    from deaot_ros.tracking.calibration import (
+        fit_calibration,
+        save_calibration,
+        weights_digest,
+    )
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -54,7 +58,10 @@ def run_scores_benchmark(arguments: argparse.Namespace) -> int:
     calibration = fit_calibration(fitted.scores, fitted.good)
     after = Outcome(tuple(map(calibration, checked.scores)), checked.good)
     curves = {"mean probability": reliability(checked), "score": reliability(after)}
-    print(f"{path.name}: {len(checked.scores)} masks of {half} clips that the fit did not see")
+    print(
+        f"{path.name}, sha256 {weights_digest(path)[:12]}: {len(checked.scores)} masks of {half} "
+        "clips that the fit did not see"
+    )
     for name, bins in curves.items():
         print(f"\n{name}: mean distance from the diagonal {calibration_error(bins):.3f}")
         print("| masks | mean score | J > 0.5 |\n| --- | --- | --- |")

@@ -138,7 +138,7 @@ def _summary(run: LongRun, track: Track) -> Summary:
         int(swaps),
         _mean(false),
         (float(np.median(ms[parts[0]])), float(np.median(ms[parts[-1]]))),
-        _slope(ms),
+        slope_of(ms),
         int(track.restarts.sum()),
         (int(track.size[parts[0][-1]]), int(track.size[-1])),
     )
@@ -153,7 +153,7 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _slope(values: np.ndarray) -> tuple[float, float]:
+def slope_of(values: np.ndarray) -> tuple[float, float]:
     """Per 1,000 frames, and the standard error, of medians over blocks: single frames are noisy."""
     parts = np.array_split(np.arange(len(values)), min(50, max(2, len(values) // 20)))
     blocks = np.array([np.median(values[part]) for part in parts])

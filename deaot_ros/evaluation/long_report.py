@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deaot_ros.evaluation.chart import line_chart, save_picture
-from deaot_ros.evaluation.long_measures import LENGTHS, Summary, agreement, as_json
+from deaot_ros.evaluation.long_measures import LENGTHS, Summary, agreement, as_json, slope_of
 from deaot_ros.evaluation.long_run import LongRun
 
 _MIB = 2**20
@@ -26,7 +26,12 @@ def table(run: LongRun, summaries: dict[str, Summary]) -> str:
     rows += [[name, *_cells(summary)] for name, summary in summaries.items()]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     early, late = (size / _MIB for size in _host_bytes(run))
-    lines += ["", f"Process: {early:.1f} MiB after a tenth of the run, {late:.1f} MiB at its end."]
+    rise, error = (value / 2**10 for value in slope_of(run.host_bytes))
+    lines += [
+        "",
+        f"Process: {early:.1f} MiB after a tenth of the run, {late:.1f} MiB at its end; "
+        f"{rise:+.0f} ± {error:.0f} KiB per 1,000 frames.",
+    ]
     if "unbounded" in summaries:
         lines += ["", "Returns that `unbounded` recovers, and how many of these others do:", ""]
         for name in summaries:

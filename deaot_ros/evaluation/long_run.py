@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from deaot_ros.backends import Backend
+from deaot_ros.evaluation.watch import Seen, Watch, score_masks
 from deaot_ros.network.model import Features
 from deaot_ros.tracking import MemorySettings, Tracker, TrackerSettings
 from deaot_ros.tracking.calibration import Calibration
 
 Frame = tuple[np.ndarray, np.ndarray | None]
 """Image uint8 [H, W, 3] RGB and its true labels [H, W]; None where they are not known."""
-
-
-_LOST = 0.1  # J below which an object in sight is lost
-_WELL_IN_SIGHT = 0.4  # of the largest area it had
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,79 +157,56 @@ def run_long(
     ids = tuple(int(i) for i in np.unique(truth) if i not in (0, 255))
     for tracker in trackers.values():
         tracker.start(image, truth, 0.0)
-    rows: list[dict[str, tuple[Any, ...]]] = []
-    watches = {name: _Watch(round(restart * rate), len(ids)) for name in trackers}
-    true_areas, known, host = [], [], []
+    records = {name: _Record(len(ids)) for name in trackers}
+    watches = {name: Watch(round(restart * rate), len(ids)) for name in trackers}
+    true_areas, known, host = array("q"), array("b"), array("q")
     with suppress(KeyboardInterrupt):  # what was done until then is a run, too
         for number, (image, truth) in enumerate(source, 1):
             encoding = shared.encoding_time(image, next(iter(trackers.values())))
-            row: dict[str, tuple[Any, ...]] = {}
             for name, tracker in trackers.items():
                 start = clock()
                 result = tracker.step(image, number / rate)
                 spent = 1000 * (clock() - start + encoding)
-                *scored, true_area = _score(result.labels, truth, ids)
-                again = watches[name].failed(scored[0], true_area)
+                seen = score_masks(result.labels, truth, ids)
+                again = watches[name].failed(seen.j, seen.true_area)
                 if again and truth is not None:
                     tracker.start(image, truth, number / rate)
-                row[name] = (*scored, spent, tracker.memory_usage.bytes, again)
-            rows.append(row)
-            true_areas.append(true_area)
+                records[name].note(seen, spent, tracker.memory_usage.bytes, again)
+            true_areas.extend(seen.true_area.tolist())
             known.append(truth is not None)
             host.append(resident_bytes())
     if not host:
         raise ValueError("one frame only; a run needs more")
     count = len(host)
-    tracks = {
-        name: Track(*(np.array(column) for column in zip(*(row[name] for row in rows[:count]))))
-        for name in trackers
-    }
+    areas = np.array(true_areas).reshape(-1, len(ids))[:count]
+    tracks = {name: record.track(count) for name, record in records.items()}
     return LongRun(
-        ids, np.array(true_areas[:count]), np.array(known[:count]), rate, tracks, np.array(host)
+        ids, areas, np.array(known[:count], bool), rate, tracks, np.array(host)
     )
 
 
-def _score(
-    labels: np.ndarray, truth: np.ndarray | None, ids: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """J, area, owner and true area of every object."""
-    known = np.array((0, *ids))
-    table = np.zeros(65536, np.int64)
-    table[known] = np.arange(len(known))
-    count = len(known)
-    said = table[labels]
-    if truth is None:
-        area = np.bincount(said.ravel(), minlength=count)[1:]
-        return np.full(len(ids), np.nan), area, np.zeros_like(area), np.zeros_like(area)
-    both = np.bincount((table[truth] * count + said).ravel(), minlength=count * count)
-    both = both.reshape(count, count)  # [truth, said]
-    area, true_area = both.sum(0)[1:], both.sum(1)[1:]
-    common = np.diagonal(both)[1:]
-    j = np.where(true_area > 0, common / np.maximum(area + true_area - common, 1), np.nan)
-    most = both[1:, 1:].argmax(0)
-    owns = 2 * both[1:, 1:].max(0) > area
-    return j, area, np.where(owns & (area > 0), known[1:][most], 0), true_area
+class _Record:
+    """What becomes a :class:`Track`, in plain numbers: lists of arrays would look like a leak."""
 
+    def __init__(self, objects: int) -> None:
+        self._objects = objects
+        self._per_object = [array("d"), array("q"), array("q")]
+        self._per_frame = [array("d"), array("q"), array("b")]
 
-class _Watch:
-    """Says when a tracker that has lost an object must begin anew."""
+    def note(self, seen: Seen, milliseconds: float, size: int, restarted: bool) -> None:
+        """Add a frame."""
+        for column, values in zip(self._per_object, seen[:3], strict=True):
+            column.extend(values.tolist())
+        for column, value in zip(self._per_frame, (milliseconds, size, restarted), strict=True):
+            column.append(value)
 
-    def __init__(self, patience: int, objects: int) -> None:
-        self._patience = patience
-        self._lost = np.zeros(objects, int)
-        self._typical = np.zeros(objects)
-
-    def failed(self, j: np.ndarray, true_area: np.ndarray) -> bool:
-        """Whether an object was lost for too long and all are well in sight now."""
-        if not self._patience:
-            return False
-        self._typical = np.maximum(self._typical, true_area)
-        self._lost = np.where(j < _LOST, self._lost + 1, np.where(np.isnan(j), self._lost, 0))
-        again = bool((self._lost >= self._patience).any())
-        again = again and bool((true_area >= _WELL_IN_SIGHT * self._typical).all())
-        if again:
-            self._lost[:] = 0
-        return again
+    def track(self, frames: int) -> Track:
+        """The first ``frames`` of them."""
+        per_object = (
+            np.array(column).reshape(-1, self._objects)[:frames] for column in self._per_object
+        )
+        milliseconds, size, restarts = (np.array(column)[:frames] for column in self._per_frame)
+        return Track(*per_object, milliseconds, size, restarts.astype(bool))
 
 
 class SharedEncoder:

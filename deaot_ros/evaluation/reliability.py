@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deaot_ros.evaluation.watch import Watch, score_masks
 from deaot_ros.synthetic import HELD_BACK, SceneSettings, referenced_clip
 from deaot_ros.synthetic.long_scene import long_scene
 from deaot_ros.tracking import Tracker
@@ -17,6 +18,7 @@ GOOD = 0.5
 _CLIP_FRAMES = 24
 _SCENE_FRAMES = 100
 _RATE = 10.0
+_PATIENCE = 2.0  # seconds that an object may be lost for
 _FIRST_SEED = 500_000  # far from the seeds of the long benchmark
 
 Clip = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -58,23 +60,28 @@ def held_back_clips(first: int, count: int, height: int, width: int) -> Iterator
 
 
 def collect(tracker: Tracker, clips: Iterable[Clip]) -> Outcome:
-    """Track clips, (image, truth) per frame, and note the score of every mask with a pixel."""
+    """Track clips, (image, truth) per frame, and note the score of every mask with a pixel.
+
+    A tracker that has lost an object begins anew after two seconds, as it would with a person who
+    watches. Otherwise the scores would tell of what comes after a loss and of little else.
+    """
     scores: list[float] = []
     good: list[bool] = []
     for clip in clips:
-        tracker.reset()
-        for number, (image, truth) in enumerate(clip):
-            if number == 0:
-                tracker.start(image, truth, 0.0)
-                continue
+        frames = iter(clip)
+        image, truth = next(frames)
+        tracker.start(image, truth, 0.0)
+        ids = tracker.object_ids
+        watch = Watch(round(_PATIENCE * _RATE), len(ids))
+        for number, (image, truth) in enumerate(frames, 1):
             result = tracker.step(image, number / _RATE)
-            for thing in result.objects:
-                if not thing.area:
-                    continue
-                said, true = result.labels == thing.id, truth == thing.id
-                common = np.count_nonzero(said & true)
-                scores.append(thing.score)
-                good.append(common > GOOD * np.count_nonzero(said | true))
+            seen = score_masks(result.labels, truth, ids)
+            for thing, j in zip(result.objects, seen.j, strict=True):
+                if thing.area:
+                    scores.append(thing.score)
+                    good.append(bool(j > GOOD))  # false for NaN: the object is out of sight
+            if watch.failed(seen.j, seen.true_area):
+                tracker.start(image, truth, number / _RATE)
     return Outcome(tuple(scores), tuple(good))
 
 

@@ -115,7 +115,7 @@ def load_calibration(weights: Path) -> Calibration:
             "'probability' and 'chance' and with 'weights_sha256'. Delete it, or renew it: "
             "deaot benchmark scores --write"
         ) from None
-    if made_for != _digest(weights):
+    if made_for != weights_digest(weights):
         _LOGGER.warning(
             "%s was made for other weights and is left aside: scores are mean probabilities. "
             "Renew it: deaot benchmark scores --write",
@@ -129,7 +129,7 @@ def save_calibration(calibration: Calibration, weights: Path) -> Path:
     """Write a calibration next to its weights; gives its path."""
     path = calibration_path(weights)
     content = {
-        "weights_sha256": _digest(weights),
+        "weights_sha256": weights_digest(weights),
         "probability": calibration.probability,
         "chance": calibration.chance,
     }
@@ -137,5 +137,6 @@ def save_calibration(calibration: Calibration, weights: Path) -> Path:
     return path
 
 
-def _digest(path: Path) -> str:
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a weights file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
