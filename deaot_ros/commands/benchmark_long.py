@@ -51,7 +51,11 @@ def add_long_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output", type=Path, default=Path("benchmark_long"), metavar="DIR",
-        help="for summary.json, table.md and pictures (benchmark_long)",
+        help="for summary.json, table.md, run.npz and pictures (benchmark_long)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--join", type=Path, nargs="+", default=[], metavar="DIR",
+        help="report the entrants of earlier runs of the same frames, too; DIR is their --output",
     )  # fmt: skip
     add_tracker_options(parser)
 
@@ -63,6 +67,7 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
     from deaot_ros.backends import load_backend
     from deaot_ros.commands.options import find_weights, tracker_settings
     from deaot_ros.errors import DeaotError
+    from deaot_ros.evaluation.long_files import join_runs, save_run
     from deaot_ros.evaluation.long_measures import summarise
     from deaot_ros.evaluation.long_report import table, write_report
     from deaot_ros.evaluation.long_run import Entrant, run_long
@@ -93,6 +98,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
             )  # fmt: skip
     except ValueError as error:
         raise DeaotError(str(error)) from None
+    for folder in arguments.join:
+        run = join_runs(run, weights, folder)
     summaries = summarise(run)
     print(table(run, summaries))
     scene = (
@@ -107,7 +114,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         "threads": torch.get_num_threads(),
     }  # fmt: skip
     write_report(arguments.output, run, summaries, about)
-    print(f"\n{arguments.output}: summary.json, table.md and pictures")
+    save_run(run, weights, arguments.output)
+    print(f"\n{arguments.output}: summary.json, table.md, run.npz and pictures")
     return 0
 
 

@@ -13,8 +13,8 @@ def add_scores_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=positive, default=60, help="one half to fit, the other to check (60)"
     )
-    parser.add_argument("--height", type=positive, default=129, help="of the frames (129)")
-    parser.add_argument("--width", type=positive, default=161, help="of the frames (161)")
+    parser.add_argument("--height", type=positive, default=193, help="of the frames (193)")
+    parser.add_argument("--width", type=positive, default=257, help="of the frames (257)")
     parser.add_argument("--threads", type=positive, help="CPU threads; default: torch's choice")
     parser.add_argument(
         "--write", action="store_true", help="write the calibration next to the weights"
