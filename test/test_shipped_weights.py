@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deaot_ros.network import shipped_weights
+from deaot_ros.backends import load_backend
+from deaot_ros.network import build_network, load_checkpoint, shipped_weights
 from deaot_ros.synthetic import demo_clip
 from deaot_ros.tracking import Tracker, TrackerSettings
+from deaot_ros.tracking.calibration import load_calibration
 
 LONG_SIDE, RATE, FRAMES = 257, 12.0, 24
 
@@ -40,3 +42,23 @@ def test_three_moving_objects_are_followed_under_their_names(tracker: Tracker) -
         still.append(overlap(mask, truth, ids))
     assert np.mean(still) < 0.7
     assert np.mean(ours) > 0.85
+
+
+def test_scores_are_calibrated_for_these_very_weights(
+    tracker: Tracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After new weights: ``deaot benchmark scores --write``."""
+    weights = shipped_weights("deaot-t")
+    assert weights is not None
+    calibration = load_calibration(weights)
+    assert calibration.probability and not caplog.records, "none, or of other weights"
+    network = build_network("deaot-t")
+    load_checkpoint(network, weights)
+    plain = Tracker(load_backend(network, "cpu", "auto", "auto"), tracker.settings)
+    scene = demo_clip(480, 640, fps=RATE)
+    for t in (tracker, plain):
+        t.start(*scene.render(0))
+    image, _ = scene.render(1)
+    scores, means = ([o.score for o in t.step(image).objects] for t in (tracker, plain))
+    assert scores == pytest.approx([calibration(p) for p in means])
+    assert scores != pytest.approx(means, abs=0.02)

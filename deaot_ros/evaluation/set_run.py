@@ -18,6 +18,7 @@ from deaot_ros.evaluation.protocols import ObjectScores, score_video
 from deaot_ros.evaluation.video_run import AugmentedRun, PlainRun, Timing, run_video
 from deaot_ros.network import build_network, get_variant, load_checkpoint
 from deaot_ros.tracking import AugmentedTracker, MemorySettings, Tracker, TrackerSettings
+from deaot_ros.tracking.calibration import load_calibration
 
 _PUBLISHED_GAP = 5
 
@@ -67,7 +68,8 @@ class RunSettings:
             )
         settings = TrackerSettings(max_long_side=self.max_long_side, memory=memory)
         if self.scales == (1.0,) and not self.flip:
-            return PlainRun(Tracker(backend, settings, self.weights))
+            calibration = load_calibration(Path(self.weights))
+            return PlainRun(Tracker(backend, settings, self.weights, calibration))
         return AugmentedRun(AugmentedTracker(backend, self.scales, self.flip, settings=settings))
 
 
