@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         calibration = load_calibration(path)
         weights = f"{path.name}, sha256 {weights_digest(path)[:12]}"
     backend = load_backend(network, arguments.device, arguments.backend, arguments.precision)
+    # SIGTERM ends a run in the background as Ctrl-C would: it reports what was done.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Progress(arguments.frames) as progress:
             run = run_long(
@@ -98,6 +101,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
             )  # fmt: skip
     except ValueError as error:
         raise DeaotError(str(error)) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     for folder in arguments.join:
         run = join_runs(run, weights, folder)
     summaries = summarise(run)
