@@ -1,6 +1,6 @@
 """Trackers for several cameras in one process: ``ros2 launch deaot_ros multi_camera.launch.py``.
 
-They share one network, which works for one camera at a time; ``cameras:=front,rear`` names them.
+They share one network, on a GPU by one batch for all; ``cameras:=front,rear`` names them.
 """
 
 from pathlib import Path
@@ -36,6 +36,12 @@ def generate_launch_description() -> LaunchDescription:
                 description="YAML file; /** is for all cameras, /deaot/NAME/tracker for one",
             ),
             DeclareLaunchArgument("device", default_value="", description="auto, cpu or cuda:0"),
+            DeclareLaunchArgument(
+                "batch",
+                default_value="auto",
+                choices=["auto", "on", "off"],
+                description="images of several cameras in one batch; auto: on a GPU",
+            ),
             DeclareLaunchArgument(
                 "use_sim_time", default_value="", description="take the time from /clock"
             ),
@@ -85,6 +91,7 @@ def start_trackers(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 "--cameras", *cameras,
                 "--namespace", value("namespace"),
                 "--image-topic", value("input_image_topic"),
+                "--batch", value("batch"),
             ],
             parameters=parameters,
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],

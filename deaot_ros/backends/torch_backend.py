@@ -42,7 +42,12 @@ class TorchBackend:
         return None
 
     def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
-        x = to_input(image, size, self.device, torch.channels_last)
+        return self.encode_all([image], size)
+
+    def encode_all(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> Features:
+        """Encode several images, of any sizes each, as one batch; see ``encode``."""
+        inputs = [to_input(image, size, self.device, torch.channels_last) for image in images]
+        x = inputs[0] if len(inputs) == 1 else torch.cat(inputs)
         x = x.sub_(self._mean).mul_(self._inverse_std)
         return self._network.encode(x.to(self._dtype))
 

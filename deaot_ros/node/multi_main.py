@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from rclpy.utilities import remove_ros_args
 
+from deaot_ros.node.batches import BATCHING
 from deaot_ros.node.main import run
 from deaot_ros.node.networks import Networks
 from deaot_ros.node.tracker_node import TrackerNode
@@ -32,6 +33,12 @@ def arguments_of(args: Sequence[str]) -> argparse.Namespace:
         metavar="TOPIC",
         help="of each camera, with its name in place of {camera}; without /compressed",
     )
+    parser.add_argument(
+        "--batch",
+        choices=BATCHING,
+        default="auto",
+        help="images of several cameras in one batch of the network; auto: on a GPU",
+    )
     given = parser.parse_args(args)
     if len(set(given.cameras)) < len(given.cameras):
         parser.error(f"--cameras names one twice: {' '.join(given.cameras)}")
@@ -42,7 +49,7 @@ def arguments_of(args: Sequence[str]) -> argparse.Namespace:
 
 def nodes(given: argparse.Namespace) -> Iterator[TrackerNode]:
     """A node per camera."""
-    networks = Networks()
+    networks = Networks(given.batch)
     for camera in given.cameras:
         topic = given.image_topic.replace("{camera}", camera)
         remappings = (f"image:={topic}", f"image/compressed:={topic}/compressed")

@@ -1,10 +1,10 @@
-"""Networks that the nodes of one process share: loaded once, used by one node at a time."""
+"""Networks that the nodes of one process share: loaded once, run for one batch at a time."""
 
 from __future__ import annotations
 
-import threading
 from weakref import WeakSet
 
+from deaot_ros.node.batches import Batches
 from deaot_ros.node.parameters import Parameters
 from deaot_ros.tracking import Tracker
 
@@ -15,12 +15,12 @@ class Networks:
     A network is freed with its last tracker. Memory and objects are each tracker's own.
 
     Attributes:
-        turn: to be held while a tracker runs its network. Networks keep work space, and two that
-            run at once on one device take each longer than one after the other.
+        batches: by which trackers run their networks.
     """
 
-    def __init__(self) -> None:
-        self.turn = threading.Lock()
+    def __init__(self, batch: str = "auto") -> None:
+        """``batch`` is one of ``batches.BATCHING``."""
+        self.batches = Batches(batch)
         self._trackers: dict[tuple[str, ...], WeakSet[Tracker]] = {}
 
     def tracker(self, parameters: Parameters) -> Tracker:

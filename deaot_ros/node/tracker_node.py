@@ -101,13 +101,17 @@ class TrackerNode(LifecycleNode):
     def _configure(self, _: LifecycleState) -> None:
         self._settings = current = parameters.read(self)
         tracker = self._networks.tracker(current)
-        with self._networks.turn:
+        with self._networks.batches.turn():
             tracker.warm_up(*WARM_UP_SIZE)
         self._status = StatusPublisher(self)
         self._outputs = Outputs(self)
         self._diagnostics = DiagnosticsPublisher(self, tracker.device)
         self._worker = Worker(
-            tracker, self._outputs, lambda: self._settings, self.get_logger(), self._networks.turn
+            tracker,
+            self._outputs,
+            lambda: self._settings,
+            self.get_logger(),
+            self._networks.batches,
         )
         # Reentrant: a service waits for the worker, and must not hold up images meanwhile.
         group = ReentrantCallbackGroup()

@@ -6,7 +6,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from itertools import islice
 
 import numpy as np
@@ -14,6 +13,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import Image
 
 from deaot_ros.errors import DeaotError, ImageError
+from deaot_ros.node.batches import Batches
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.mailbox import Mailbox
 from deaot_ros.node.outputs import Outputs
@@ -21,7 +21,7 @@ from deaot_ros.node.parameters import Parameters
 from deaot_ros.node.statistics import Statistics
 from deaot_ros.node.targets import Targets
 from deaot_ros.node.timeline import Timeline
-from deaot_ros.tracking import Tracker, TrackResult
+from deaot_ros.tracking import Step, Tracker, TrackResult
 
 _EARLY = 0.95
 """Fraction of max_rate's period after which a frame counts as on time: cameras jitter."""
@@ -43,7 +43,7 @@ class Worker:
         outputs: Outputs,
         parameters: Callable[[], Parameters],
         logger: RcutilsLogger,
-        turn: AbstractContextManager[object],
+        batches: Batches,
     ) -> None:
         """Prepare; ``start`` begins.
 
@@ -52,7 +52,7 @@ class Worker:
             outputs: where results go.
             parameters: gives those in force.
             logger: of the node.
-            turn: held while the network runs; other nodes may share it.
+            batches: run the network; other nodes may share them.
         """
         self.tracker = tracker
         self.statistics = Statistics()
@@ -62,7 +62,7 @@ class Worker:
         self._outputs = outputs
         self._parameters = parameters
         self._logger = logger
-        self._turn = turn
+        self._batches = batches
         self._history = FrameHistory(parameters().frame_history)
         self._timeline = Timeline()
         self._targets = Targets(tracker, self._history, self._timeline)
@@ -122,7 +122,7 @@ class Worker:
             MaskError, ImageError: nothing was changed.
         """
         parameters = self._parameters()
-        with self._turn:
+        with self._batches.turn():
             frame = self._targets.apply(mask, mode, parameters)
         newest = self._history.newest()
         behind = newest.stamp - frame.stamp if newest else 0.0
@@ -181,13 +181,10 @@ class Worker:
 
     def _step(self, frame: CameraFrame, image: np.ndarray) -> TrackResult:
         self._timeline.advance(frame.stamp)
-        with self._turn:
-            result = self.tracker.step(
-                image,
-                self._timeline.at(frame.stamp),
-                output_size=frame.size,
-                confidence=self._outputs.wants_confidence(self._parameters()),
-            )
+        confidence = self._outputs.wants_confidence(self._parameters())
+        result = self._batches.step(
+            Step(self.tracker, image, self._timeline.at(frame.stamp), frame.size, confidence)
+        )
         frame.labels = result.labels
         self._report_floods(result.flooded)
         self._position = frame.number

@@ -5,7 +5,7 @@ from deaot_ros.tracking.augmentation import AugmentedTracker
 from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
-from deaot_ros.tracking.tracker import AnnotationMode, Tracker
+from deaot_ros.tracking.tracker import AnnotationMode, Step, Tracker
 
 __all__ = [
     "AnnotationMode",
@@ -15,6 +15,7 @@ __all__ = [
     "ObjectState",
     "Prediction",
     "StateSettings",
+    "Step",
     "TrackResult",
     "TrackedObject",
     "Tracker",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +16,19 @@ from torch import Tensor
 from deaot_ros.backends import Backend
 from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemory, view_of
 from deaot_ros.network.layer import LayerContext, LayerMemory
-from deaot_ros.network.model import Features
+from deaot_ros.network.model import Features, Propagated
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups
 from deaot_ros.tracking.resizing import resize_labels
+
+
+class Reading(NamedTuple):
+    """What a frame reads of the memory: the arguments of ``Backend.propagate``."""
+
+    long_term: Sequence[LayerMemory]
+    short_term: Sequence[LayerMemory]
+    bias: Tensor | None
+    with_mass: bool
 
 
 @dataclass(slots=True)
@@ -72,6 +82,11 @@ class Engine:
         self._number = -1
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the network input."""
+        return self._size
+
+    @property
     def usage(self) -> MemoryUsage:
         return self._memory.usage
 
@@ -85,21 +100,32 @@ class Engine:
     def match(self, image: np.ndarray, stamp: float) -> tuple[Frame, Tensor]:
         """Encode an image and read the memory; gives the frame and its raw logits."""
         frame = self._encode(image, stamp)
+        propagated = self._backend.propagate(frame.features, *self.reading(frame))
+        logits = self._backend.decode(frame.features, propagated)
+        self.matched(frame, propagated, logits)
+        return frame, logits
+
+    def encoded(self, features: Features, stamp: float) -> Frame:
+        """A frame whose image is encoded already."""
+        self._number += 1
+        return Frame(features, torch.empty(0), self._number, stamp)
+
+    def reading(self, frame: Frame) -> Reading:
+        """What an encoded frame reads of the memory."""
         memory = self._memory
         long_term, bias = memory.long_term(self._backend.slots)
-        propagated = self._backend.propagate(
-            frame.features, long_term, memory.short_term(stamp), bias,
-            memory.wants_share(frame.number, stamp),
-        )  # fmt: skip
+        mass = memory.wants_share(frame.number, frame.stamp)
+        return Reading(long_term, memory.short_term(frame.stamp), bias, mass)
+
+    def matched(self, frame: Frame, propagated: Propagated, logits: Tensor) -> None:
+        """Take what the network made of an encoded frame."""
         frame.contexts = propagated.contexts
         self.frame = frame
-        logits = self._backend.decode(frame.features, propagated)
         if propagated.mass is not None:
             live, grid = self.identities.live_places(), frame.features.grid
             foreground = labelling.grid_foreground(logits, live, grid)
             share = torch.einsum("gts,gt->s", propagated.mass.float(), foreground)
             frame.share = share / share.sum().clamp_(min=1e-12)
-        return frame, logits
 
     def label(
         self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
@@ -207,10 +233,7 @@ class Engine:
         return self.identities.to_places(labels).to(self._backend.device)
 
     def _encode(self, image: np.ndarray, stamp: float) -> Frame:
-        self._number += 1
-        return Frame(
-            self._backend.encode(image, self._size), torch.empty(0), self._number, stamp
-        )
+        return self.encoded(self._backend.encode(image, self._size), stamp)
 
     def _view(self, frame: Frame, entry: Sequence[LayerMemory]) -> Tensor | None:
         if not self._memory.wants_view:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from deaot_ros.backends import Backend, load_backend
+from deaot_ros.backends import Backend, TorchBackend, load_backend
 from deaot_ros.errors import CheckpointError, MaskError, MaskErrorCode, NotStartedError
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
@@ -18,18 +20,44 @@ from deaot_ros.tracking import labelling
 from deaot_ros.tracking.admission import worth_remembering
 from deaot_ros.tracking.calibration import Calibration, load_calibration
 from deaot_ros.tracking.checks import check_image, check_mask
-from deaot_ros.tracking.engine import Engine
+from deaot_ros.tracking.engine import Engine, Frame
 from deaot_ros.tracking.measuring import NOTHING, Shape, measure
 from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.resizing import align, network_size
 from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
 from deaot_ros.tracking.states import ObjectLife
+from deaot_ros.tracking.together import match_together
 
 AnnotationMode = Literal["merge", "add", "correct"]
 
 DEFAULT_INTERVAL = 1 / 30
 """Seconds between frames that come without stamps."""
+
+
+class Seen(NamedTuple):
+    """A frame that is labelled, with what is on its way from the device.
+
+    Attributes:
+        frame: remembered as short-term memory.
+        foreground: float [H, W], probability of being any object; None where nobody asked.
+        scores: float, by place.
+    """
+
+    frame: Frame
+    foreground: Tensor | None
+    scores: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Arguments of ``Tracker.step``, for ``Tracker.step_together``."""
+
+    tracker: Tracker
+    image: np.ndarray
+    stamp: float | None = None
+    output_size: tuple[int, int] | None = None
+    confidence: bool = False
 
 
 class Tracker:
@@ -212,17 +240,67 @@ class Tracker:
         engine = self._engine
         if engine is None:
             return self._empty(size, stamp, confidence)
-        frame, logits = engine.match(image, stamp)
+        seen = self._look(engine, *engine.match(image, stamp), size, confidence)
+        return self._conclude(engine, seen)
+
+    @property
+    def batch_key(self) -> Hashable | None:
+        """Trackers of which this is equal, and not None, may go through ``step_together``."""
+        engine = self._engine
+        if engine is None or not isinstance(self._backend, TorchBackend):
+            return None
+        return id(self._backend), engine.size
+
+    @staticmethod
+    @torch.inference_mode()
+    def step_together(steps: Sequence[Step]) -> list[TrackResult]:
+        """The next frame of several trackers of one ``batch_key``, each once, as one batch.
+
+        Gives what ``step`` of each would, up to the order in which the network adds.
+
+        Raises:
+            ImageError, ValueError: nothing was changed.
+        """
+        keys = {step.tracker.batch_key for step in steps}
+        if len(keys) != 1 or None in keys or len({id(s.tracker) for s in steps}) < len(steps):
+            raise ValueError("only different trackers of one batch_key can be stepped together")
+        images = [check_image(step.image) for step in steps]
+        stamps = [step.tracker._next_stamp(step.stamp) for step in steps]
+        engines = [step.tracker._started() for step in steps]
+        backend = steps[0].tracker._backend
+        assert isinstance(backend, TorchBackend)
+        seen = [
+            step.tracker._look(
+                engine, *matched, step.output_size or step.image.shape[:2], step.confidence
+            )
+            for step, engine, matched in zip(
+                steps, engines, match_together(backend, engines, images, stamps)
+            )
+        ]
+        return [
+            step.tracker._conclude(engine, each)
+            for step, engine, each in zip(steps, engines, seen)
+        ]
+
+    @staticmethod
+    def _look(
+        engine: Engine, frame: Frame, logits: Tensor, size: tuple[int, int], confidence: bool
+    ) -> Seen:
+        """Label a matched frame and remember it; waits for nothing."""
         found = engine.label(frame, logits, size, confidence)
         scores = labelling.scores(logits, engine.identities.live_places())
         engine.memorise(frame)
+        return Seen(frame, found.foreground, scores)
+
+    def _conclude(self, engine: Engine, seen: Seen) -> TrackResult:
         # Everything is under way on the device; the first transfer waits for it. Long-term memory
         # is written last: whether the frame is worth it is known only now.
+        frame = seen.frame
         labels = engine.labels_of(frame)
         foreground = None
-        if found.foreground is not None:
-            foreground = (found.foreground * 255).round_().to(torch.uint8).cpu().numpy()
-        observed, shapes = self._observe(engine, labels, scores.cpu().numpy(), stamp)
+        if seen.foreground is not None:
+            foreground = (seen.foreground * 255).round_().to(torch.uint8).cpu().numpy()
+        observed, shapes = self._observe(engine, labels, seen.scores.cpu().numpy(), frame.stamp)
         if engine.due(frame):
             shows = [i for i, life in self._lives.items() if life.tracked]
             away = [i for i, life in self._lives.items() if not life.tracked]
@@ -231,7 +309,7 @@ class Tracker:
         flooded = tuple(i for i in self.object_ids if self._lives[i].flooded)
         objects = self._settle(observed)
         return TrackResult(
-            labels, objects, stamp, frame.number, self.session, foreground, flooded
+            labels, objects, frame.stamp, frame.number, self.session, foreground, flooded
         )
 
     @torch.inference_mode()

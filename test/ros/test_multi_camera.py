@@ -76,7 +76,7 @@ class Cameras:
 def test_each_camera_is_tracked_as_if_alone(golden_weights: Path, tmp_path: Path) -> None:
     log = tmp_path / "multi.log"
     command = [
-        sys.executable, "-m", "deaot_ros.node.multi_main", "--cameras", *CAMERAS,
+        sys.executable, "-m", "deaot_ros.node.multi_main", "--cameras", *CAMERAS, "--batch", "on",
         "--ros-args", "-p", f"weights:={golden_weights}", "-p", "device:=cpu",
     ]  # fmt: skip
     environment = {**child_environment(), "OMP_NUM_THREADS": "1"}
