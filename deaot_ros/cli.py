@@ -31,6 +31,7 @@ COMMANDS = {
     "demo": Command("deaot_ros.demo.command", "play a clip to the ROS node and score what it says"),
     "train": Command("deaot_ros.commands.train", "train a network on images, videos or scenes"),
     "evaluate": Command("deaot_ros.commands.evaluate", "run benchmarks, score masks (J, F)"),
+    "trax": Command("deaot_ros.commands.trax", "track for the VOT toolkit"),
     "export": Command("deaot_ros.commands.export", "write the network as ONNX graphs"),
     "benchmark": Command("deaot_ros.commands.benchmark", "measure the speed of the network"),
     "operator": Command("deaot_ros.operator_ui.command", "serve the page to draw and watch on"),

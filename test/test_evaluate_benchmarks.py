@@ -6,7 +6,6 @@ import json
 import zipfile
 from pathlib import Path
 
-import evaluation_layouts as layouts
 import numpy as np
 import pytest
 import torch
@@ -14,22 +13,14 @@ from PIL import Image
 
 from deaot_ros import cli
 from deaot_ros.network import build_network, save_weights
-from deaot_ros.synthetic import Clip
+from deaot_ros.synthetic import Clip, stand_ins
 from deaot_ros.video import read_mask, write_mask
 from deaot_ros.video.colours import davis_palette
 
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, Clip]:
-    return {"bear": layouts.make_clip(21), "ant": layouts.make_clip(22)}
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    file = tmp_path_factory.mktemp("weights") / "deaot-t.safetensors"
-    save_weights(build_network("deaot-t"), file, {"variant": "deaot-t"})
-    return file
+    return {"bear": stand_ins.make_clip(21), "ant": stand_ins.make_clip(22)}
 
 
 def evaluate(what: str, data: Path, out: Path, weights: Path, *more: str) -> int:
@@ -63,13 +54,13 @@ class TestDavis:
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
-        layouts.make_davis(tmp_path / "data", "2017", "val", clips)
+        stand_ins.make_davis(tmp_path / "data", "2017", "val", clips)
         out = tmp_path / "out"
         assert evaluate("davis17", tmp_path / "data", out, weights) == 0
-        stems = layouts.stems_of(layouts.FRAMES)
+        stems = stand_ins.stems_of(stand_ins.FRAMES)
         assert packed(out) == {f"{n}/{s}.png" for n in clips for s in stems}
         with Image.open(out / "predictions/bear/00003.png") as image:
-            assert image.mode == "P" and image.size == (layouts.WIDTH, layouts.HEIGHT)
+            assert image.mode == "P" and image.size == (stand_ins.WIDTH, stand_ins.HEIGHT)
             assert np.array(image.getpalette()).reshape(-1, 3).tolist()[:22] == (
                 davis_palette()[:22].tolist()
             )
@@ -88,13 +79,13 @@ class TestDavis:
         assert ant[1]["J"] == ant[1]["F"] == 1
         assert ant[2]["J"] == pytest.approx(absent)
         assert found["measures"]["J"] == pytest.approx((3 + absent) / 4)
-        assert {o["frames"] for o in found["objects"]} == {layouts.FRAMES - 2}
+        assert {o["frames"] for o in found["objects"]} == {stand_ins.FRAMES - 2}
 
     def test_davis16_is_one_object(
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path
     ) -> None:
         one = {"bear": clips["bear"]}
-        layouts.make_davis(tmp_path / "data", "2016", "val", one)
+        stand_ins.make_davis(tmp_path / "data", "2016", "val", one)
         assert evaluate("davis16", tmp_path / "data", tmp_path / "out", weights) == 0
         found = report(tmp_path / "out")
         assert [(o["video"], o["id"]) for o in found["objects"]] == [("bear", 1)]
@@ -104,7 +95,7 @@ class TestDavis:
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
-        layouts.make_davis(tmp_path / "data", "2017", "test-dev", {"bear": clips["bear"]})
+        stand_ins.make_davis(tmp_path / "data", "2017", "test-dev", {"bear": clips["bear"]})
         out = tmp_path / "out"
         full = ("--resolution", "Full-Resolution")
         assert evaluate("davis17-test", tmp_path / "data", out, weights, *full) == 0
@@ -117,7 +108,7 @@ class TestDavis:
         capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
         data, out = tmp_path / "data", tmp_path / "out"
-        layouts.make_davis(data, "2017", "val", clips)
+        stand_ins.make_davis(data, "2017", "val", clips)
         broken = data / "JPEGImages/480p/ant/00006.jpg"
         whole = broken.read_bytes()
         broken.write_bytes(whole[: len(whole) // 2])  # its header is good
@@ -128,7 +119,7 @@ class TestDavis:
         broken.write_bytes(whole)
         assert evaluate("davis17", data, out, weights) == 0
         assert (out / "predictions/bear/00001.png").stat().st_mtime_ns == kept
-        assert len(list((out / "predictions/ant").iterdir())) == layouts.FRAMES
+        assert len(list((out / "predictions/ant").iterdir())) == stand_ins.FRAMES
         assert not (out / "predictions/.ant.partial").exists()
         assert evaluate("davis17", data, out, weights, "--flip") == 2
         assert "other settings (flip: False, now True)" in capsys.readouterr().err
@@ -145,19 +136,19 @@ class TestDavis:
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path
     ) -> None:
         data = tmp_path / "data"
-        layouts.make_davis(data, "2017", "val", clips)
+        stand_ins.make_davis(data, "2017", "val", clips)
         how = ("--flip", "--scales", "1.2")
         assert evaluate("davis17", data, tmp_path / "1", weights, *how) == 0
         assert evaluate("davis17", data, tmp_path / "2", weights, *how, "--workers", "2") == 0
         assert report(tmp_path / "1")["measures"] == report(tmp_path / "2")["measures"]
-        assert report(tmp_path / "2")["speed"]["frames"] == 2 * layouts.FRAMES
+        assert report(tmp_path / "2")["speed"]["frames"] == 2 * stand_ins.FRAMES
 
     def test_everything_wrong_is_said_at_once(
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
         data = tmp_path / "data"
-        layouts.make_davis(data, "2017", "val", clips)
+        stand_ins.make_davis(data, "2017", "val", clips)
         masks = data / "Annotations/480p"
         (data / "ImageSets/2017/val.txt").write_text("bear\nant\nwolf\n")
         Image.open(masks / "bear/00000.png").convert("RGB").save(masks / "bear/00000.png")
@@ -182,10 +173,10 @@ class TestYoutubeVos:
         self, tmp_path: Path, clips: dict[str, Clip], weights: Path, fps: int
     ) -> None:
         data, late = tmp_path / "data", 4
-        layouts.make_youtube_vos(data, clips, late)
+        stand_ins.make_youtube_vos(data, clips, late)
         how = ("--fps", str(fps), "--truth", str(data / "truth"))
         assert evaluate("youtubevos18", data, tmp_path / "out", weights, *how) == 0
-        stems = layouts.stems_of(layouts.FRAMES)[::2]
+        stems = stand_ins.stems_of(stand_ins.FRAMES)[::2]
         expected = {f"Annotations/{n}/{s}.png" for n in clips for s in stems}
         assert packed(tmp_path / "out") == expected
         for name, clip in clips.items():
@@ -204,7 +195,7 @@ class TestYoutubeVos:
         capsys: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
         data = tmp_path / "data"
-        layouts.make_youtube_vos(data, {"bear": clips["bear"]}, 2)
+        stand_ins.make_youtube_vos(data, {"bear": clips["bear"]}, 2)
         assert evaluate("youtubevos19", data, tmp_path / "out", weights) == 0
         said = capsys.readouterr().out
         assert "submission.zip to the YouTube-VOS 2019 server" in said
@@ -212,7 +203,7 @@ class TestYoutubeVos:
 
 
 def test_lvos(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
-    layouts.make_lvos(tmp_path / "data", clips, end=4)
+    stand_ins.make_lvos(tmp_path / "data", clips, end=4)
     out = tmp_path / "out"
     assert evaluate("lvos", tmp_path / "data", out, weights) == 0
     found = report(out)
@@ -220,7 +211,7 @@ def test_lvos(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
     frames = {o["id"]: o["frames"] for o in found["objects"]}
     assert frames == {1: 2, 2: 1}  # frames 1 and 6; frame 1 alone
     perfect = {
-        n: dict(zip(layouts.stems_of(layouts.FRAMES, first=1, digits=8), c.masks))
+        n: dict(zip(stand_ins.stems_of(stand_ins.FRAMES, first=1, digits=8), c.masks))
         for n, c in clips.items()
     }
     fill(out, perfect)
@@ -229,11 +220,11 @@ def test_lvos(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
 
 
 def test_vost(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
-    layouts.make_vost(tmp_path / "data", clips)
+    stand_ins.make_vost(tmp_path / "data", clips)
     out = tmp_path / "out"
     assert evaluate("vost", tmp_path / "data", out, weights) == 0
     assert set(report(out)["measures"]) == {"J", "J_tr"}
-    stems = [f"frame{s}" for s in layouts.stems_of(layouts.FRAMES, step=6)]
+    stems = [f"frame{s}" for s in stand_ins.stems_of(stand_ins.FRAMES, step=6)]
     masks = {}
     for name, clip in clips.items():
         true = clip.masks.copy()
@@ -252,7 +243,7 @@ def test_vost(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
 
 
 def test_clips(tmp_path: Path, clips: dict[str, Clip], weights: Path) -> None:
-    layouts.make_clips(tmp_path / "data", clips)
+    stand_ins.make_clips(tmp_path / "data", clips)
     assert evaluate("clips", tmp_path / "data", tmp_path / "out", weights) == 0
     assert len(report(tmp_path / "out")["objects"]) == 4
     assert evaluate("davis17", tmp_path / "data", tmp_path / "out2", weights) == 2

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from deaot_ros.evaluation.set_run import RunSettings
 
 BENCHMARKS = (
-    "davis16", "davis17", "davis17-test", "youtubevos18", "youtubevos19", "lvos", "vost", "clips",
+    "davis16", "davis17", "davis17-test", "youtubevos18", "youtubevos19", "vot2020", "lvos", "vost",
+    "clips",
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_benchmark(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="the data set")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="results")
-    parser.set_defaults(resolution="480p", fps=6, truth=None)
+    parser.set_defaults(resolution="480p", fps=6, truth=None, real_time=False)
     if name.startswith("davis"):
         parser.add_argument(
             "--resolution", choices=("480p", "Full-Resolution"), help="of the images"
@@ -50,6 +51,10 @@ def _add_benchmark(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("--fps", type=int, choices=(6, 30), help="of the frames tracked")
         parser.add_argument(
             "--truth", type=Path, metavar="DIR", help="Annotations and meta.json, if you have them"
+        )
+    if name == "vot2020":
+        parser.add_argument(
+            "--real-time", action="store_true", help="miss frames that come while the tracker works"
         )
     parser.add_argument("--flip", action="store_true", help="also mirrored, averaged")
     parser.add_argument(
@@ -81,8 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     benchmark = DEFINED[arguments.what]
     source = Source(
-        arguments.data.expanduser(), arguments.resolution, arguments.fps, arguments.truth
-    )
+        arguments.data.expanduser(), arguments.resolution, arguments.fps, arguments.truth,
+        arguments.real_time,
+    )  # fmt: skip
     settings = _settings(arguments, source, benchmark.published)
     if source.resolution != "480p" and (arguments.flip or arguments.scales != (1.0,)):
         raise DeaotError("--flip and --scales work on 480p images; leave out --resolution")
@@ -97,7 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
                 progress.step()
 
         run_set(videos, settings, results, devices, step)
-    archive = pack(videos, results, benchmark.archive)
+    folder = benchmark.archive
+    if benchmark.packed_as == "trajectories":
+        folder = "realtime" if source.real_time else "baseline"
+    archive = pack(videos, results, folder, benchmark.packed_as)
     scored = [v for v in videos if v.truth]
     objects = score_set(scored, results, benchmark.rule, len(devices)) if scored else []
     summary = benchmark.summary(objects, source) if objects else None
@@ -131,6 +140,7 @@ def _settings(arguments: argparse.Namespace, source: Source, published: bool) ->
         max_long_side=tracker_settings(arguments).max_long_side,
         precision=arguments.precision,
         backend=arguments.backend,
+        real_time=source.real_time,
     )
 
 

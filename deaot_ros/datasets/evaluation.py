@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deaot_ros.errors import DatasetError
 
 from .clips import clip_sequences
 from .davis import listed_names
+from .encoded_mask import EncodedMask
 from .files import list_files
 
 _LVOS_STEP = 5
@@ -23,24 +25,29 @@ class EvaluationVideo:
     Attributes:
         name: unique within its set.
         frames: images in order.
-        given: stem -> mask file in which objects may appear first; the first one starts the video.
-        truth: stem -> mask file; empty where ground truth is not public.
+        given: stem -> mask in which objects may appear first; the first one starts the video.
+        truth: stem -> mask; empty where ground truth is not public.
         wanted: stems that a result is written for.
         single_object: all ids count as 1 (DAVIS-2016).
         consecutive: ids have to be 1, 2, … without gaps.
         spans: object id -> stems that are scored; None: the rule of the set.
         categories: object id -> category, where it is known.
+        camera_fps: frames per second at which a camera would give the frames to a tracker, which
+            misses those that come while it works; None: it gets every frame.
+        sequence_length: frames of the sequence, where the video is but a run through a part of it.
     """
 
     name: str
     frames: tuple[Path, ...]
-    given: dict[str, Path]
-    truth: dict[str, Path]
+    given: Mapping[str, Path | EncodedMask]
+    truth: Mapping[str, Path | EncodedMask]
     wanted: frozenset[str]
     single_object: bool = False
     consecutive: bool = False
     spans: dict[int, tuple[str, ...]] | None = None
     categories: dict[int, str] | None = None
+    camera_fps: float | None = None
+    sequence_length: int | None = None
 
 
 def davis_videos(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from deaot_ros.errors import DatasetError
 
+from .encoded_mask import EncodedMask
 from .evaluation import EvaluationVideo
 from .files import image_size, load_labels
 
@@ -17,7 +18,9 @@ VOID = 255
 _MASK_MODES = {"1", "L", "P"}
 
 
-def check_video(video: EvaluationVideo, same_size: bool = True) -> Iterator[str]:
+def check_video(
+    video: EvaluationVideo, same_size: bool = True, checked: set[Path] | None = None
+) -> Iterator[str]:
     """Problems of a video, one line each.
 
     Given masks are read; of frames and true masks only the headers, which is quick.
@@ -25,13 +28,17 @@ def check_video(video: EvaluationVideo, same_size: bool = True) -> Iterator[str]
     Args:
         same_size: masks have the size of their frames; else (frames of another resolution) all
             masks have one size.
+        checked: frames of earlier videos, which are not looked at again; grows.
     """
+    checked = set() if checked is None else checked
     try:
         first = image_size(video.frames[0])
     except DatasetError as error:
         yield f"{video.name}: {error}"
         return
-    for frame in video.frames[1:]:
+    unchecked = [f for f in video.frames[1:] if f not in checked]
+    checked.update(video.frames)
+    for frame in unchecked:
         yield from _check_header(video, frame, first, None)
     start = next((f.stem for f in video.frames if f.stem in video.given), None)
     if start is None:
@@ -45,6 +52,8 @@ def check_video(video: EvaluationVideo, same_size: bool = True) -> Iterator[str]
             yield f"{video.name}: {error}"
             return
     for stem, file in sorted({**video.truth, **video.given}.items()):
+        if isinstance(file, EncodedMask):
+            continue  # decoded when they were found
         yield from _check_header(video, file, size, _MASK_MODES)
         if stem == start or (stem in video.given and stem not in video.truth):
             yield from _check_ids(video, file, stem == start)

@@ -11,6 +11,8 @@ from deaot_ros.errors import DatasetError
 from deaot_ros.video import VideoError, read_mask
 from deaot_ros.video.folder import list_images, read_image
 
+from .encoded_mask import EncodedMask
+
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = range(5, 9)  # its values that swap height and width
 
@@ -53,12 +55,14 @@ def load_image(file: Path) -> np.ndarray:
         raise DatasetError(str(error)) from None
 
 
-def load_labels(file: Path) -> np.ndarray:
+def load_labels(file: Path | EncodedMask) -> np.ndarray:
     """Palette indices or grey values of a PNG, uint8 [H, W]; 0 and 255 alone: one object, 1.
 
     Raises:
         DatasetError: the file is missing, damaged, no indexed or grey PNG, or has ids above 255.
     """
+    if isinstance(file, EncodedMask):
+        return file.labels()
     try:
         labels = read_mask(file)
     except VideoError as error:

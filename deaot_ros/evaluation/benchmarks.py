@@ -17,6 +17,7 @@ from deaot_ros.datasets.evaluation import (
     youtube_vos_videos,
 )
 from deaot_ros.datasets.evaluation_check import check_video
+from deaot_ros.datasets.vot import vot_videos
 from deaot_ros.errors import DatasetError
 from deaot_ros.evaluation import protocols
 from deaot_ros.evaluation.protocols import ObjectScores
@@ -34,12 +35,14 @@ class Source:
         resolution: "480p" or "Full-Resolution" (DAVIS).
         fps: 6 or 30 (YouTube-VOS).
         truth: folder with the ground truth of YouTube-VOS, for who has it.
+        real_time: the tracker misses frames that come while it works (VOT).
     """
 
     data: Path
     resolution: str = "480p"
     fps: int = 6
     truth: Path | None = None
+    real_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Benchmark:
         published: run with the memory of the paper (else with the bounded one of this package).
         archive: folder inside the zip that holds the videos; "" for none.
         server: who scores it where ground truth is not public.
+        packed_as: "masks", or "trajectories" as the VOT toolkit reads them.
     """
 
     title: str
@@ -61,6 +65,7 @@ class Benchmark:
     published: bool
     archive: str = ""
     server: str = ""
+    packed_as: str = "masks"
 
 
 def _davis(year: str, split: str, source: Source, problems: list[str]) -> list[EvaluationVideo]:
@@ -101,6 +106,12 @@ BENCHMARKS = {
     ),
     "youtubevos18": _YOUTUBE("YouTube-VOS 2018 val", server="the YouTube-VOS 2018 server"),
     "youtubevos19": _YOUTUBE("YouTube-VOS 2019 val", server="the YouTube-VOS 2019 server"),
+    "vot2020": Benchmark(
+        "VOT 2020", "whole",
+        lambda source, problems: vot_videos(source.data, source.real_time, problems),
+        lambda objects, _: protocols.vot_summary(objects), True,
+        packed_as="trajectories",
+    ),
     "lvos": Benchmark(
         "LVOS val", "spans",
         lambda source, problems: lvos_videos(source.data, "val", problems),
@@ -127,8 +138,9 @@ def find_videos(benchmark: Benchmark, source: Source) -> list[EvaluationVideo]:
     """
     problems: list[str] = []
     videos = benchmark.videos(source, problems)
+    checked: set[Path] = set()
     for video in videos:
-        problems += check_video(video, source.resolution == "480p")
+        problems += check_video(video, source.resolution == "480p", checked)
     if not videos and not problems:
         problems.append(f"no videos in {source.data}")
     if problems:

@@ -10,8 +10,10 @@ import numpy as np
 
 from deaot_ros.datasets.evaluation import EvaluationVideo
 from deaot_ros.datasets.files import load_labels
+from deaot_ros.datasets.vot import sequence_of
 from deaot_ros.errors import DatasetError
 from deaot_ros.evaluation.measures import scores
+from deaot_ros.evaluation.multistart import Run, accuracy_robustness, expected_average_overlap
 from deaot_ros.evaluation.statistics import last_quarter, statistics, temporal_spread
 
 VOID = 255
@@ -24,14 +26,18 @@ class ObjectScores:
     Attributes:
         video, object_id: which.
         j, f: one score per frame that counts.
+        hidden: bool per frame that counts, the object is not there.
         category: where it is known.
+        sequence_length: see ``EvaluationVideo``.
     """
 
     video: str
     object_id: int
     j: np.ndarray
     f: np.ndarray
+    hidden: np.ndarray
     category: str = ""
+    sequence_length: int | None = None
 
 
 def score_video(video: EvaluationVideo, results: Path, rule: str) -> list[ObjectScores]:
@@ -42,14 +48,15 @@ def score_video(video: EvaluationVideo, results: Path, rule: str) -> list[Object
         results: folder with ``STEM.png``.
         rule: "inner": frames with truth, without the first and the last one, objects of the first
             mask (DAVIS, VOST, clips); "after": each object from the frame after the one in which
-            it appears (YouTube-VOS); "spans": as the video says (LVOS).
+            it appears (YouTube-VOS); "spans": as the video says (LVOS); "whole": every frame
+            (VOT, whose measures know which ones to leave out).
 
     Raises:
         DatasetError: a result is missing, damaged or of another size, or nothing counts.
     """
     stems = sorted(video.truth, key=[f.stem for f in video.frames].index)
     counted = _counted(video, stems, rule)
-    rows: dict[int, list[tuple[float, float]]] = {i: [] for i in counted}
+    rows: dict[int, list[tuple[float, float, bool]]] = {i: [] for i in counted}
     for stem in stems:
         ids = [i for i, frames in counted.items() if stem in frames]
         if not ids:
@@ -63,15 +70,18 @@ def score_video(video: EvaluationVideo, results: Path, rule: str) -> list[Object
         if video.single_object:
             truth, result = _single(truth), _single(result)
         for i in ids:
-            rows[i].append(scores(result == i, truth == i))
+            shown = truth == i
+            rows[i].append((*scores(result == i, shown), not shown.any()))
     empty = [i for i, row in rows.items() if not row]
     if empty or not rows:
         raise DatasetError(f"{video.name}: no frame counts for objects {empty}; truth too short")
     categories = video.categories or {}
     objects = []
     for i, row in rows.items():
-        j, f = np.array(row).T
-        objects.append(ObjectScores(video.name, i, j, f, categories.get(i, "")))
+        j, f, hidden = np.array(row).T
+        hidden = hidden.astype(bool)
+        category, length = categories.get(i, ""), video.sequence_length
+        objects.append(ObjectScores(video.name, i, j, f, hidden, category, length))
     return objects
 
 
@@ -124,6 +134,15 @@ def vost_summary(objects: Iterable[ObjectScores]) -> dict[str, float]:
     }
 
 
+def vot_summary(objects: Iterable[ObjectScores]) -> dict[str, float]:
+    """EAO, accuracy and robustness of multi-start runs."""
+    runs = [
+        Run(sequence_of(o.video), o.sequence_length or len(o.j), o.j, o.hidden) for o in objects
+    ]
+    accuracy, robustness = accuracy_robustness(runs)
+    return {"EAO": expected_average_overlap(runs), "A": accuracy, "R": robustness}
+
+
 def _counted(video: EvaluationVideo, stems: list[str], rule: str) -> dict[int, frozenset[str]]:
     if rule == "spans":
         return {i: frozenset(span) for i, span in (video.spans or {}).items()}
@@ -133,6 +152,8 @@ def _counted(video: EvaluationVideo, stems: list[str], rule: str) -> dict[int, f
             for i in _ids(video, stem):
                 counted.setdefault(i, frozenset(stems[number + 1 :]))
         return counted
+    if rule == "whole":
+        return dict.fromkeys(_ids(video, stems[0]), frozenset(stems))
     inner = frozenset(stems[1:-1])
     return dict.fromkeys(_ids(video, stems[0]), inner) if stems else {}
 

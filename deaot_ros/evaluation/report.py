@@ -7,15 +7,23 @@ import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
+from deaot_ros.datasets.encoded_mask import encode_mask
 from deaot_ros.datasets.evaluation import EvaluationVideo
+from deaot_ros.datasets.files import load_labels
+from deaot_ros.datasets.vot import sequence_of
 from deaot_ros.evaluation.benchmarks import Benchmark
 from deaot_ros.evaluation.paper import paper_figures
 from deaot_ros.evaluation.protocols import ObjectScores
 from deaot_ros.evaluation.set_run import Results, RunSettings
 
 
-def pack(videos: list[EvaluationVideo], results: Results, archive: str) -> Path:
+def pack(
+    videos: list[EvaluationVideo], results: Results, archive: str, packed_as: str = "masks"
+) -> Path:
     """Zip the predictions as the servers take them, ``[ARCHIVE/]VIDEO/STEM.png``.
+
+    Or, as "trajectories", as the VOT toolkit finds them in ``WORKSPACE/results/TRACKER``:
+    ``EXPERIMENT/SEQUENCE/RUN.txt`` with ``archive`` for the experiment.
 
     Returns:
         The file, ``submission.zip``. It replaces an older one only when it is complete.
@@ -24,10 +32,19 @@ def pack(videos: list[EvaluationVideo], results: Results, archive: str) -> Path:
     partial = file.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed:  # PNGs are compressed
         for video in videos:
+            if packed_as == "trajectories":
+                name = Path(archive) / sequence_of(video.name) / f"{video.name}.txt"
+                packed.writestr(str(name), _trajectory(video, results), zipfile.ZIP_DEFLATED)
+                continue
             for mask in sorted(results.of(video).glob("*.png")):
                 packed.write(mask, Path(archive) / video.name / mask.name)
     partial.replace(file)
     return file
+
+
+def _trajectory(video: EvaluationVideo, results: Results) -> str:
+    masks = (load_labels(results.of(video) / f"{f.stem}.png") for f in video.frames[1:])
+    return "\n".join(["1", *(encode_mask(mask) for mask in masks)]) + "\n"
 
 
 def write_report(
@@ -50,7 +67,7 @@ def write_report(
     frames = sum(t.frames for t in timings)
     tracking = sum(t.tracking for t in timings)
     total = sum(t.total for t in timings)
-    paper = paper_figures(settings.benchmark, settings.variant)
+    paper = paper_figures(settings.benchmark, settings.variant, settings.real_time)
     rate, overhead = (frames / tracking, total / tracking - 1) if tracking else (0.0, 0.0)
     report = {
         "benchmark": benchmark.title,

@@ -36,6 +36,7 @@ class RunSettings:
             "bounded" (the default of this package).
         max_long_side: of the network input, px.
         precision, backend: of the network.
+        real_time: see ``benchmarks.Source``.
     """
 
     benchmark: str
@@ -50,6 +51,7 @@ class RunSettings:
     max_long_side: int
     precision: str
     backend: str
+    real_time: bool = False
 
     def load(self, device: str) -> PlainRun | AugmentedRun:
         """The tracker on a device.

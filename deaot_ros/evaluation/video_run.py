@@ -14,6 +14,7 @@ import numpy as np
 from deaot_ros.datasets.evaluation import EvaluationVideo
 from deaot_ros.datasets.files import load_image, load_labels
 from deaot_ros.errors import DatasetError
+from deaot_ros.evaluation.camera_clock import CameraClock
 from deaot_ros.tracking import AugmentedTracker, Tracker
 from deaot_ros.video import read_ahead, write_mask
 from deaot_ros.video.ahead import WriteBehind
@@ -80,7 +81,8 @@ def run_video(
     """Track a video and write ``folder/STEM.png`` of the frames that are wanted.
 
     The folder appears when all is written: one that exists is complete. Frames are decoded ahead
-    of the tracker and masks written behind it.
+    of the tracker and masks written behind it. Where the video has a camera's rate, a frame that
+    comes while the tracker is at work keeps the labels of the one before.
 
     Args:
         folder: of this video's results; must not exist.
@@ -92,27 +94,36 @@ def run_video(
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    begun, tracking, known = time.perf_counter(), 0.0, set[int]()
+    begun, tracking, missed, known = time.perf_counter(), 0.0, 0, set[int]()
     size: tuple[int, int] | None = None
     behind: WriteBehind[tuple[str, np.ndarray]] = WriteBehind(
         lambda item: write_mask(partial / f"{item[0]}.png", item[1])
     )
     blank: list[str] = []
+    labels = np.zeros((0, 0), np.uint8)
+    clock = CameraClock(video.camera_fps) if video.camera_fps else None
     try:
         with closing(read_ahead(_frames(video))) as frames:
             for stem, image, mask in frames:
                 new = _new_objects(mask, known)
-                before = time.perf_counter()
-                if size is not None:
-                    labels = runner.step(image, new, size)
-                elif new is not None:
-                    size = (new.shape[0], new.shape[1])
-                    labels = runner.start(image, new)
-                else:  # before the first object
+                if size is None and new is None:  # before the first object
                     blank.append(stem)
                     each()
                     continue
-                tracking += time.perf_counter() - before
+                if clock is not None and clock.misses():
+                    missed += 1
+                else:
+                    before = time.perf_counter()
+                    if size is not None:
+                        labels = runner.step(image, new, size)
+                    else:
+                        assert new is not None
+                        size = (new.shape[0], new.shape[1])
+                        labels = runner.start(image, new)
+                    spent = time.perf_counter() - before
+                    tracking += spent
+                    if clock is not None:
+                        clock.worked(spent)
                 if stem in video.wanted:
                     behind.put((stem, labels))
                 each()
@@ -124,7 +135,7 @@ def run_video(
     finally:
         behind.close()
     partial.rename(folder)
-    return Timing(len(video.frames), tracking, time.perf_counter() - begun)
+    return Timing(len(video.frames) - missed, tracking, time.perf_counter() - begun)
 
 
 def _frames(video: EvaluationVideo) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:

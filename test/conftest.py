@@ -1,0 +1,19 @@
+"""What several tests need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from deaot_ros.network import build_network, save_weights
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights of deaot-t: for runs of which the masks do not matter."""
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "deaot-t.safetensors"
+    save_weights(build_network("deaot-t"), file, {"variant": "deaot-t"})
+    return file
