@@ -90,7 +90,10 @@ def play(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 executable="send_mask",
                 namespace=value("namespace"),
                 arguments=[value("mask")],
-                remappings=[("image", value("input_image_topic"))],
+                remappings=[
+                    ("image", value("input_image_topic")),
+                    ("image/compressed", f"{value('input_image_topic')}/compressed"),
+                ],
                 output="screen",
             )
         )
