@@ -12,7 +12,7 @@ from deaot_ros.errors import VariantError
 from deaot_ros.network import build_network
 from deaot_ros.network.attention import MASKED, Grid, LongTermAttention, ShortTermAttention
 from deaot_ros.network.batch_norm import BatchNorm, freeze_batch_norm, thaw_batch_norm
-from deaot_ros.network.identity import one_hot
+from deaot_ros.network.identity import embed_labels, one_hot
 from deaot_ros.network.lstt import ShortTermAttention as LsttShortTermAttention
 
 GRID = Grid(9, 17)
@@ -23,17 +23,18 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("grid", [GRID, Grid(17, 9), Grid(3, 4), Grid(1, 20)])
-def test_short_term_attention_equals_the_unfolded_window(grid: Grid) -> None:
+@pytest.mark.parametrize("recorded", [False, True], ids=["by tiles", "dense"])
+def test_short_term_attention_equals_the_unfolded_window(grid: Grid, recorded: bool) -> None:
     attention = ShortTermAttention(128, 1024, 512).double()
     attention.emit = lambda attended, gate, grid: attended  # type: ignore[method-assign]
     query, keys = torch.randn(2, 2, grid.cells, 128, dtype=torch.double)
     values = torch.randn(2, grid.cells, 1024, dtype=torch.double)
-    ours = attention(query, keys, values, torch.ones_like(values), grid)
+    with torch.set_grad_enabled(recorded):
+        ours = attention(query, keys, values, torch.ones_like(values), grid).detach()
     for b in range(2):
         maps = query[b].T.reshape(1, 128, *grid)
-        relative = attention.relative_emb_k(maps).reshape(225, -1).T
+        relative = attention.relative_emb_k(maps).detach().reshape(225, -1).T
         slow = windowed_attention(query[b], keys[b], values[b], relative, *grid)
         torch.testing.assert_close(ours[b], slow, atol=1e-6, rtol=0)
 
@@ -55,6 +56,32 @@ def test_one_hot_gives_unknown_labels_no_channel_at_all() -> None:
     assert channels.shape == (1, 11, 1, 5)
     assert channels[0, :, 0].argmax(0)[:3].tolist() == [0, 1, 10]
     assert channels[0, :, 0].sum(0).tolist() == [1, 1, 1, 0, 0]
+
+
+@torch.no_grad()
+def test_tiles_of_several_heads_equal_the_dense_form() -> None:
+    attention = ShortTermAttention(64, 96, 32, heads=2).double()
+    query, keys = torch.randn(2, 2, GRID.cells, 64, dtype=torch.double)
+    values, gate = torch.randn(2, 2, GRID.cells, 96, dtype=torch.double)
+    tiles = attention(query, keys, values, gate, GRID)
+    with torch.enable_grad():
+        dense = attention(query, keys, values, gate, GRID)
+    torch.testing.assert_close(tiles, dense, atol=1e-9, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kernel", "padding", "size"), [(17, 8, (65, 97)), (16, 0, (64, 96))])
+def test_embedding_of_labels_equals_the_convolution_of_their_one_hot_maps(
+    kernel: int, padding: int, size: tuple[int, int]
+) -> None:
+    bank = torch.nn.Conv2d(11, 32, kernel, 16, padding).double()
+    labels = torch.zeros(4, *size, dtype=torch.uint8)
+    labels[0, 20:50, 30:] = 3
+    labels[1] = 10
+    labels[1, :33] = 255
+    labels[2] = torch.randint(0, 13, size)
+    expected = bank(one_hot(labels, torch.double)).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(embed_labels(labels, bank), expected, atol=1e-9, rtol=0)
 
 
 @torch.no_grad()

@@ -8,33 +8,19 @@ values. DeAOT has one head; with N heads every head has its share of K and of ea
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deaot_ros.network.eager_cpu import eager_cpu
 from deaot_ros.network.heads import expand_heads, mean_of_heads, merge_heads, split_heads
 from deaot_ros.network.regularisation import drop_channels
-
-WINDOW_RADIUS = 7
-WINDOW_SIDE = 2 * WINDOW_RADIUS + 1
-WINDOW_CELLS = WINDOW_SIDE**2
+from deaot_ros.network.window import WINDOW_CELLS, Grid, window_index
+from deaot_ros.network.window_tiles import attend_by_tiles
 
 MASKED = -1e4
 """Added to logits that must not count: exp(-1e4) is 0 in fp32 and fp16, and -1e4 fits in fp16."""
-
-
-class Grid(NamedTuple):
-    """Height and width of the stride-16 grid in cells."""
-
-    height: int
-    width: int
-
-    @property
-    def cells(self) -> int:
-        return self.height * self.width
 
 
 def to_map(tokens: Tensor, grid: Grid) -> Tensor:
@@ -72,22 +58,6 @@ def frame_mass(weights: Tensor, grid: Grid, heads: int) -> Tensor:
     return mean_of_heads(weights.unflatten(-1, (-1, grid.cells)).sum(-1), heads)
 
 
-@lru_cache(maxsize=8)
-def window_index(grid: Grid, device: torch.device) -> Tensor:
-    """Column of the relative term for every (query, key) pair.
-
-    Returns:
-        int64 [T, T]: ``(dy + 7) * 15 + (dx + 7)`` inside the 15x15 window, 225 outside of it.
-    """
-    y = torch.arange(grid.height).repeat_interleave(grid.width)
-    x = torch.arange(grid.width).repeat(grid.height)
-    dy = y[None, :] - y[:, None]
-    dx = x[None, :] - x[:, None]
-    inside = (dy.abs() <= WINDOW_RADIUS) & (dx.abs() <= WINDOW_RADIUS)
-    index = (dy + WINDOW_RADIUS) * WINDOW_SIDE + dx + WINDOW_RADIUS
-    return torch.where(inside, index, WINDOW_CELLS).to(device)
-
-
 def window_weights(
     query: Tensor, keys: Tensor, relative: nn.Conv2d, grid: Grid, heads: int
 ) -> Tensor:
@@ -107,15 +77,16 @@ def window_weights(
         [B * N, T, T]; rows sum to 1.
     """
     query, keys = split_heads(query, heads), split_heads(keys, heads)
+    index = window_index(grid, query.device).expand(query.shape[0], -1, -1)
     logits = torch.baddbmm(
-        relative_logits(query, relative, grid, heads),
+        relative_logits(query, relative, heads).gather(2, index),
         query, keys.transpose(1, 2), alpha=1.0 / math.sqrt(query.shape[-1]),
     )  # fmt: skip
     return logits.softmax(-1)
 
 
-def relative_logits(query: Tensor, relative: nn.Conv2d, grid: Grid, heads: int) -> Tensor:
-    """Relative term of every (query, key) pair, ``MASKED`` outside of the window: [B * N, T, T].
+def relative_logits(query: Tensor, relative: nn.Conv2d, heads: int) -> Tensor:
+    """Relative term of every query and cell of its window, then ``MASKED``: [B * N, T, 226].
 
     It is a function of the unscaled query [B * N, T, K / N] (SPEC pitfall 7).
     """
@@ -127,8 +98,7 @@ def relative_logits(query: Tensor, relative: nn.Conv2d, grid: Grid, heads: int) 
         per_head = query.unflatten(0, (-1, heads))
         cells = torch.matmul(per_head, weight.transpose(1, 2))
         cells = (cells + relative.bias.view(heads, 1, WINDOW_CELLS)).flatten(0, 1)
-    cells = F.pad(cells, (0, 1), value=MASKED)
-    return cells.gather(2, window_index(grid, query.device).expand(query.shape[0], -1, -1))
+    return F.pad(cells, (0, 1), value=MASKED)
 
 
 class DepthwiseConv(nn.Module):
@@ -216,7 +186,10 @@ class LongTermAttention(GatedOutput):
 
 
 class ShortTermAttention(GatedOutput):
-    """Attention over a window of the previous frame, see :func:`window_weights`."""
+    """Attention over a window of the previous frame, see :func:`window_weights`.
+
+    A CPU computes the same by tiles of the grid.
+    """
 
     def __init__(
         self, key_channels: int, value_channels: int, out_channels: int, heads: int = 1,
@@ -229,5 +202,15 @@ class ShortTermAttention(GatedOutput):
         self, query: Tensor, keys: Tensor, values: Tensor, gate: Tensor, grid: Grid
     ) -> Tensor:
         """Read the previous frame; shapes as in :class:`LongTermAttention` with S = T."""
+        if eager_cpu(query):
+            return self.emit(self._gather_by_tiles(query, keys, values, grid), gate, grid)
         weights = window_weights(query, keys, self.relative_emb_k, grid, self.heads)
         return self.emit(self.gather(weights, values), gate, grid)
+
+    def _gather_by_tiles(self, query: Tensor, keys: Tensor, values: Tensor, grid: Grid) -> Tensor:
+        query, keys = split_heads(query, self.heads), split_heads(keys, self.heads)
+        values = split_heads(values, self.heads, self.parts)
+        relative = relative_logits(query, self.relative_emb_k, self.heads)
+        scale = 1.0 / math.sqrt(query.shape[-1])
+        found = attend_by_tiles(query * scale, keys, values, relative, grid)
+        return merge_heads(found, self.heads, self.parts)

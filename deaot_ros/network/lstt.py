@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deaot_ros.network.attention import (
-    WINDOW_CELLS,
-    WINDOW_RADIUS,
-    WINDOW_SIDE,
     Grid,
     frame_mass,
     memory_weights,
@@ -28,6 +25,7 @@ from deaot_ros.network.heads import merge_heads, split_heads
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.regularisation import drop_samples
 from deaot_ros.network.variants import Propagation
+from deaot_ros.network.window import WINDOW_CELLS, WINDOW_RADIUS, WINDOW_SIDE
 
 _EXPANSION = 4  # of the feed-forward part
 _WAVELENGTHS = 10000.0

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from deaot_ros.network.attention import Grid, to_tokens
 from deaot_ros.network.batch_norm import fold_batch_norm
 from deaot_ros.network.decoder import Decoder
+from deaot_ros.network.eager_cpu import eager_cpu
 from deaot_ros.network.encoders import build_encoder
-from deaot_ros.network.identity import ID_CHANNELS, one_hot
+from deaot_ros.network.identity import ID_CHANNELS, embed_labels, one_hot
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.stack import PropagationStack
 from deaot_ros.network.variants import Variant, get_variant
@@ -87,7 +88,10 @@ class DeAOT(nn.Module):
     def identify(self, labels: Tensor) -> Tensor:
         """Mask embedding E [B, T, C] of uint8 label maps [B, H, W] at network size."""
         bank = self.patch_wise_id_bank
-        embedding = to_tokens(bank(one_hot(labels, bank.weight.dtype)))
+        if eager_cpu(labels):
+            embedding = embed_labels(labels, bank)
+        else:
+            embedding = to_tokens(bank(one_hot(labels, bank.weight.dtype)))
         return embedding if self.id_norm is None else self.id_norm(embedding)
 
     def propagate(

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
 from deaot_ros.network.batch_norm import BatchNorm
+from deaot_ros.network.encoders.fused import conv_norm_relu
 
 
-def conv_bn_relu6(
-    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1,
-    dilation: int = 1,
-) -> nn.Sequential:
+class ConvBNReLU6(nn.Sequential):
     """Bias-free convolution with "same" padding, batch norm and ReLU6."""
-    return nn.Sequential(
-        nn.Conv2d(
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1,
+        dilation: int = 1,
+    ) -> None:  # fmt: skip
+        conv = nn.Conv2d(
             in_channels, out_channels, kernel, stride, padding=dilation * (kernel // 2),
             dilation=dilation, groups=groups, bias=False,
-        ),
-        BatchNorm(out_channels),
-        nn.ReLU6(inplace=True),
-    )
+        )  # fmt: skip
+        super().__init__(conv, BatchNorm(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, H, W] to [B, out, H / stride, W / stride]."""
+        return conv_norm_relu(x, cast(nn.Conv2d, self[0]), self[1], 6.0)
 
 
 class InvertedResidual(nn.Module):
@@ -32,9 +36,9 @@ class InvertedResidual(nn.Module):
         hidden = inp * expansion
         layers: list[nn.Module] = []
         if expansion != 1:
-            layers.append(conv_bn_relu6(inp, hidden, 1))
+            layers.append(ConvBNReLU6(inp, hidden, 1))
         layers += [
-            conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden, dilation=dilation),
+            ConvBNReLU6(hidden, hidden, 3, stride, groups=hidden, dilation=dilation),
             nn.Conv2d(hidden, out, 1, bias=False),
             BatchNorm(out),
         ]
@@ -75,7 +79,7 @@ class MobileNetV2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        features: list[nn.Module] = [conv_bn_relu6(3, 32, 3, stride=2)]
+        features: list[nn.Module] = [ConvBNReLU6(3, 32, 3, stride=2)]
         channels = 32
         for stage in STAGES:
             for i in range(stage.blocks):
@@ -85,7 +89,7 @@ class MobileNetV2(nn.Module):
                     InvertedResidual(channels, stage.channels, stride, stage.expansion, dilation)
                 )
                 channels = stage.channels
-        features.append(conv_bn_relu6(channels, 1280, 1))
+        features.append(ConvBNReLU6(channels, 1280, 1))
         self.features = nn.Sequential(*features)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deaot_ros.network.batch_norm import BatchNorm
+from deaot_ros.network.encoders.fused import conv_norm_relu
 
 EXPANSION = 4
 
@@ -30,8 +31,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inp, H, W] to [B, 4 width, H / stride, W / stride]."""
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = conv_norm_relu(x, self.conv1, self.bn1)
+        y = conv_norm_relu(y, self.conv2, self.bn2)
         return F.relu(self.bn3(self.conv3(y)) + self.downsample(x), inplace=True)
 
 
@@ -53,7 +54,7 @@ class ResNet50(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """[B, 3, H, W] to maps of 256, 512, 1024 channels at strides 4, 8, 16; the last twice."""
-        x = F.relu(self.bn1(self.conv1(image)), inplace=True)
+        x = conv_norm_relu(image, self.conv1, self.bn1)
         x4 = self.layer1(F.max_pool2d(x, 3, 2, padding=1))
         x8 = self.layer2(x4)
         x16 = self.layer3(x8)
