@@ -227,18 +227,6 @@ class TestEvaluate:
         assert "lacks 2 of 2 masks, the first is 1.png" in capsys.readouterr().err
 
 
-def test_benchmark_speed(capsys: pytest.CaptureFixture[str]) -> None:
-    status = cli.main(
-        ["benchmark", "speed", "--height", "97", "--width", "129", "--frames", "2",
-         "--device", "cpu"]
-    )  # fmt: skip
-    said = capsys.readouterr().out
-    assert status == 0
-    values = {name: float(ms) for name, ms in re.findall(r"^ +(\w+) +([\d.]+) ms$", said, re.M)}
-    assert set(values) == {"encode", "propagate", "decode", "memorise", "label", "total"}
-    assert all(value > 0 for value in values.values())
-
-
 def test_doctor_survives_modules_that_kill_their_process(tmp_path: Path) -> None:
     for name in ("vision_msgs", "tensorrt", "rosbags"):
         (tmp_path / f"{name}.py").write_text("import os; os.abort()\n")

@@ -1,6 +1,6 @@
 """Measure on this machine.
 
-speed   milliseconds per frame and per stage of the network
+speed   milliseconds per frame and stage, beside the machine's floor and other programs
 node    what the ROS node adds to that
 scores  how often a mask with a given score is right; writes the calibration
 long    memories side by side over thousands of frames: drift, recovery, swaps, cost
@@ -12,25 +12,16 @@ import argparse
 
 from deaot_ros.commands.benchmark_long import add_long_arguments, run_long_benchmark
 from deaot_ros.commands.benchmark_scores import add_scores_arguments, run_scores_benchmark
-from deaot_ros.commands.options import (
-    add_network_options,
-    add_tracker_options,
-    positive,
-    tracker_settings,
-)
+from deaot_ros.commands.benchmark_speed import add_speed_arguments, run_speed_benchmark
+from deaot_ros.commands.options import add_tracker_options, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     speed = kinds.add_parser("speed", help="milliseconds per frame and stage")
-    speed.add_argument("--height", type=positive, default=480, help="of the image (480)")
-    speed.add_argument("--width", type=positive, default=854, help="of the image (854)")
-    speed.add_argument("--objects", type=positive, default=3, help="tracked objects (3)")
-    speed.add_argument("--frames", type=positive, default=10, help="timed frames (10)")
-    speed.add_argument("--threads", type=positive, help="CPU threads; default: torch's choice")
-    add_network_options(speed)
-    speed.set_defaults(measure=_speed)
+    add_speed_arguments(speed)
+    speed.set_defaults(measure=run_speed_benchmark)
     node = kinds.add_parser("node", help="what the ROS node adds to the network")
     node.add_argument("--objects", type=int, default=0, help="tracked objects; 0: images only (0)")
     node.add_argument("--rate", type=float, default=30.0, help="of the camera in Hz (30)")
@@ -76,32 +67,4 @@ def _node(arguments: argparse.Namespace) -> int:
     print(f"  {'overhead':10} {speed.overhead:9.1f} ms   (all but track)")
     p50, p95 = speed.end_to_end
     print(f"camera's stamp to label map, over DDS: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
-    return 0
-
-
-def _speed(arguments: argparse.Namespace) -> int:
-    import torch
-
-    from deaot_ros.backends import load_backend
-    from deaot_ros.evaluation.speed import measure_speed
-    from deaot_ros.network import build_network
-
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    # Speed does not depend on weights, so none are loaded.
-    network = build_network(arguments.variant)
-    backend = load_backend(network, arguments.device, arguments.backend, arguments.precision)
-    speed = measure_speed(
-        backend, tracker_settings(arguments),
-        arguments.height, arguments.width, arguments.objects, arguments.frames,
-    )  # fmt: skip
-    height, width = speed.size
-    print(
-        f"{arguments.variant} on {backend.device} ({backend.name}, {backend.precision}, "
-        f"{torch.get_num_threads()} threads), network input {height}x{width}, "
-        f"{arguments.objects} objects, {speed.memory_frames} memory frames; "
-        f"medians of {arguments.frames} frames"
-    )
-    for name, milliseconds in {**speed.stages, "total": speed.total}.items():
-        print(f"  {name:10} {milliseconds:9.1f} ms")
     return 0
