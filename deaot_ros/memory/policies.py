@@ -26,5 +26,5 @@ _CLASSES: dict[str, type[Policy]] = {
 def make_policy(name: str, variant: Variant) -> Policy:
     """A fresh rule; ``auto`` is the one that suits the variant best (docs/memory.md)."""
     if name == "auto":
-        name = "log" if variant.remembers_references_only else "ucb"
+        name = "reference" if variant.remembers_references_only else "ucb"
     return _CLASSES[name]()

@@ -432,7 +432,7 @@ def test_a_late_joiner_learns_the_status(robot: Robot) -> None:
         assert (status.variant, status.backend, status.device) == ("deaot-t", "torch", "cpu")
         assert list(status.object_ids) == [1, 2, 3]
         assert status.last_mask_result == TrackerStatus.ACCEPTED
-        assert 1 <= status.memory_slots_used <= status.memory_slots_capacity
+        assert status.memory_slots_used == 1
         assert status.memory_bytes > 0
     finally:
         newcomer.close()
