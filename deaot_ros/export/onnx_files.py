@@ -14,13 +14,16 @@ from torch import Tensor
 
 from deaot_ros.errors import ExportError
 from deaot_ros.export.graphs import FUNCTIONS, Graph, Shapes, build_graph
+from deaot_ros.export.precision import to_precision
 from deaot_ros.network.model import DeAOT
 
-RECIPE = 1
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+RECIPE = 2
 """Grows with every change of what the graphs compute or how they are called."""
 
 OPSET = 17
-"""The lowest with LayerNormalization; TensorRT reads it from 8.6 on."""
+"""The lowest with LayerNormalization; TensorRT reads it from 8.6 on. bf16 needs 22."""
 
 
 def export_network(
@@ -69,17 +72,23 @@ def export_graph(
         network: in eval mode, on the CPU. Its batch norms are folded.
         function: which one.
         shapes: of the graph.
-        precision: ``fp32``.
+        precision: one of ``PRECISIONS``; norms and softmax are fp32 in all of them.
         metadata: goes into the model.
 
     Raises:
         ExportError: the package onnx is missing, or what was made is no valid graph.
     """
     network.requires_grad_(False).fold()
-    return _graph(*build_graph(network, function, shapes), metadata)
+    if precision not in PRECISIONS:
+        raise ExportError(
+            f"graphs cannot be {precision}; expected one of {', '.join(PRECISIONS)}"
+        )
+    return _graph(*build_graph(network, function, shapes), precision, metadata)
 
 
-def _graph(module: Graph, arguments: tuple[Tensor, ...], metadata: dict[str, str]) -> bytes:
+def _graph(
+    module: Graph, arguments: tuple[Tensor, ...], precision: str, metadata: dict[str, str]
+) -> bytes:
     try:
         import onnx
     except ImportError:
@@ -96,6 +105,7 @@ def _graph(module: Graph, arguments: tuple[Tensor, ...], metadata: dict[str, str
             input_names=list(module.inputs), output_names=list(module.outputs),
         )  # fmt: skip
         model = onnx.load(file)
+    model = to_precision(onnx.shape_inference.infer_shapes(model), precision)
     onnx.helper.set_model_props(model, metadata)
     try:
         onnx.checker.check_model(model, full_check=True)
