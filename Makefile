@@ -1,4 +1,5 @@
 # make demo | test | setup | lint | clean. Each sets up what it needs; the second time is quick.
+# make tensorrt-rtx adds TensorRT for RTX, which builds engines with and without a GPU.
 # ROS=jazzy uses the Jazzy wheels, beside the default ones, in .venv-jazzy and install-jazzy.
 # PYTHON=python3.12 chooses the interpreter at the first setup.
 ROS ?= kilted
@@ -18,7 +19,7 @@ profile_variable := $(if $(filter jazzy,$(ROS)),FASTRTPS,FASTDDS)_DEFAULT_PROFIL
 test_environment := OMP_WAIT_POLICY=passive ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   $(profile_variable)=$(CURDIR)/config/fastdds_shm.xml
 
-.PHONY: setup demo test lint clean FORCE
+.PHONY: setup demo test lint clean tensorrt-rtx FORCE
 .DELETE_ON_ERROR:
 
 setup: $(package_built)
@@ -35,6 +36,10 @@ lint: $(packages_ready) $(VENV)/bin/hadolint
 test: lint setup
 	tools/setup_browser.sh
 	env $(test_environment) ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 )) $(run) pytest $(PYTEST_ARGS)
+
+tensorrt-rtx: $(packages_ready)
+	$(VENV)/bin/python -m pip install -q --no-input --disable-pip-version-check --no-deps \
+	  -r requirements/tensorrt_rtx.txt
 
 clean:
 	rm -rf $(VENV) $(BUILD) $(INSTALL) log demo_output

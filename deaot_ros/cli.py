@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": Command("deaot_ros.commands.evaluate", "run benchmarks, score masks (J, F)"),
     "trax": Command("deaot_ros.commands.trax", "track for the VOT toolkit"),
     "export": Command("deaot_ros.commands.export", "write the network as ONNX graphs"),
+    "build-engine": Command("deaot_ros.commands.build_engine", "make graphs and engines ready"),
     "benchmark": Command("deaot_ros.commands.benchmark", "measure the speed of the network"),
     "operator": Command("deaot_ros.operator_ui.command", "serve the page to draw and watch on"),
     "doctor": Command("deaot_ros.doctor", "say what this machine can do and what to fix"),
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _overview() -> Parser:
-    listing = "\n".join(f"  {name:10} {command.summary}" for name, command in COMMANDS.items())
+    listing = "\n".join(f"  {name:12} {command.summary}" for name, command in COMMANDS.items())
     parser = Parser(
         prog="deaot",
         description="Video object segmentation with DeAOT: from one mask to tracked objects.",

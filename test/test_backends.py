@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from deaot_ros.backends import BACKENDS, load_backend
+from deaot_ros.backends import BACKENDS, TorchBackend, load_backend
 from deaot_ros.backends.artifacts import Artifacts
+from deaot_ros.backends.captured_graph import CapturedGraph, in_place_inputs
+from deaot_ros.backends.graph_backend import GraphBackend
+from deaot_ros.backends.graph_files import GraphFiles
+from deaot_ros.backends.onnxruntime_graphs import OnnxRuntimeGraphs
+from deaot_ros.backends.switching import SwitchingBackend
+from deaot_ros.backends.torch_graphs import TorchGraphs
 from deaot_ros.errors import DeviceError
+from deaot_ros.export import Shapes
 from deaot_ros.memory import MemorySettings
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
 from deaot_ros.synthetic.demo import demo_clip
@@ -76,6 +83,14 @@ def test_onnxruntime_tracks_a_hundred_frames_like_torch(
     assert min(found.values()) >= 0.999, found
 
 
+def test_fp16_graphs_track_a_hundred_frames_like_torch_in_fp32(
+    clip: list, cache: Path, eager: np.ndarray
+) -> None:
+    found = overlaps(play("onnxruntime", cache, clip, "fp16"), eager)
+    assert set(found) == {0, 1, 2, 3}
+    assert min(found.values()) >= 0.99, found
+
+
 def test_groups_of_ten_and_objects_that_come_later(clip: list, cache: Path) -> None:
     """Eleven objects are two groups; before that there is one, whose memory is read on."""
     mask = np.zeros((97, 129), np.uint8)
@@ -99,11 +114,12 @@ def test_groups_of_ten_and_objects_that_come_later(clip: list, cache: Path) -> N
 def test_graphs_are_exported_once_and_damage_is_repaired(
     cache: Path, clip: list, eager: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
+    play("onnxruntime", cache, clip[:3])
     files = {path: path.stat().st_mtime_ns for path in (cache / "graphs").glob("*.onnx")}
-    assert files, "an earlier test exports"
+    assert files
     play("onnxruntime", cache, clip[:3])
     assert files == {p: p.stat().st_mtime_ns for p in (cache / "graphs").glob("*.onnx")}
-    victim = next(path for path in files if "_encode_" in path.name)
+    victim = next(path for path in files if "_encode_" in path.name and "_fp32-" in path.name)
     whole = victim.read_bytes()
     victim.write_bytes(whole[: len(whole) // 2])
     with caplog.at_level("WARNING"):
@@ -141,6 +157,91 @@ def test_artifacts_of_another_key_are_left_out_of_account(
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, note.name]
 
 
+def test_compiled_functions_answer_like_torch(clip: list) -> None:
+    """The functions that torch compiles, traced whole; kernels stay eager: no C++ compiler."""
+    answers = []
+    torch._dynamo.reset()
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        network = build_network("deaot-t")
+        runner = TorchBackend(network, torch.device("cpu"), "fp32")
+        if compiled:
+            graphs = TorchGraphs(network, torch.device("cpu"), "fp32", compiler="eager")
+            runner = GraphBackend(graphs)
+            assert runner.name == "torch-compile"
+        tracker = Tracker(runner, SETTINGS)
+        tracker.start(*clip[0])
+        answers.append([tracker.step(image).labels for image, _ in clip[1:4]])
+    for ours, theirs in zip(*answers, strict=True):
+        assert (ours == theirs).mean() >= 0.999
+
+
+def test_torch_until_graphs_are_adopted_and_no_track_is_lost(
+    clip: list, cache: Path, eager: np.ndarray
+) -> None:
+    network = build_network("deaot-t")
+    weights = shipped_weights("deaot-t")
+    assert weights is not None
+    load_checkpoint(network, weights)
+    runner = load_backend(network, "cpu", "onnxruntime", "fp32", cache, in_background=True)
+    assert isinstance(runner, SwitchingBackend)
+    assert (runner.name, runner.target, runner.wanted) == ("torch", "onnxruntime", None)
+    tracker = Tracker(runner, SETTINGS)
+    labels = [tracker.start(*clip[0]).labels]
+    names = []
+    for number, (image, _) in enumerate(clip[1:38], 1):
+        labels.append(tracker.step(image).labels)
+        names.append(tracker.backend)
+        if number == 5:
+            assert runner.wanted == Shapes(97, 129, slots=4)
+            runner.adopt(runner.wanted)
+    assert tracker.session == 1
+    found = overlaps(np.stack(labels), eager[: len(labels)])
+    assert min(found.values()) >= 0.999, found
+    assert names[:5] == ["torch"] * 5
+    assert set(names[5:]) == {"onnxruntime"}, "memory grows from one slot to four meanwhile"
+
+
+def test_graphs_that_answer_otherwise_are_not_adopted(cache: Path) -> None:
+    torch.manual_seed(1)
+    eager = TorchBackend(build_network("deaot-t"), torch.device("cpu"), "fp32")
+    torch.manual_seed(2)
+    files = GraphFiles(build_network("deaot-t"), "fp32", cache)
+    graphs = GraphBackend(OnnxRuntimeGraphs(files, torch.device("cpu")))
+    runner = SwitchingBackend(eager, graphs, "asked for")
+    shapes = Shapes(97, 129, 1)
+    with pytest.raises(DeviceError, match="answers unlike torch"):
+        runner.adopt(shapes)
+    assert not runner.adopted(shapes)
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "said"),
+    [
+        ("torch-graph", "fp32", "cannot run on cpu"),
+        ("torch-compile", "fp16", "fp16 needs a CUDA device"),
+        ("onnxruntime", "bf16", "no bf16 convolutions"),
+        ("tensorrt", "fp32", "deaot build-engine builds for a GPU that is elsewhere"),
+        ("cudnn", "fp32", "unknown backend 'cudnn'; expected one of auto, torch,"),
+    ],
+)
+def test_what_cannot_be_had_is_an_error(backend: str, precision: str, said: str) -> None:
+    with pytest.raises(DeviceError, match=said):
+        load_backend(build_network("deaot-t"), "cpu", backend, precision)
+
+
+def test_a_recording_is_renewed_when_the_bank_moves() -> None:
+    names = ("x4", "bias", "long_keys_0", "long_values_0", "short_keys_0", "short_values_0")
+    assert in_place_inputs(names) == [1, 2, 3]
+    tensors = [torch.zeros(4) for _ in names]
+    graph = CapturedGraph(list, in_place_inputs(names), torch.device("cpu"), stream=None)
+    before = graph.addresses(tensors)
+    tensors[0] = torch.zeros(4)
+    assert graph.addresses(tensors) == before
+    tensors[2] = torch.zeros(4)
+    assert graph.addresses(tensors) != before
+
+
 def test_what_runs_and_why_is_said() -> None:
     network = build_network("deaot-t")
     backend = load_backend(network, "cpu", "auto", "auto")
@@ -149,12 +250,7 @@ def test_what_runs_and_why_is_said() -> None:
     assert load_backend(network, "cpu", "torch", "auto").reason == "asked for"
 
 
-def test_a_provider_that_is_not_there_is_an_error(
-    tmp_path: Path,
-) -> None:
-    from deaot_ros.backends.graph_files import GraphFiles
-    from deaot_ros.backends.onnxruntime_graphs import OnnxRuntimeGraphs
-
+def test_a_provider_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     files = GraphFiles(build_network("deaot-t"), "fp32", tmp_path)
     with pytest.raises(DeviceError, match="has no CUDAExecutionProvider"):
         OnnxRuntimeGraphs(files, torch.device("cuda"))

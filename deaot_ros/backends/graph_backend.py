@@ -23,6 +23,16 @@ Graph = Callable[[Sequence[Tensor]], list[Tensor]]
 _RUNG = 3  # ratio of the numbers of memory frames that there are graphs for
 
 
+def rungs(capacity: int) -> list[int]:
+    """Numbers of memory frames that graphs are made for: powers of three, and ``capacity``."""
+    found = []
+    rung = 1
+    while rung < capacity:
+        found.append(rung)
+        rung *= _RUNG
+    return [*found, capacity]
+
+
 class GraphRuntime(Protocol):
     """Loads graphs.
 
@@ -75,15 +85,13 @@ class GraphBackend:
         for function in FUNCTIONS:
             self._graph(function, shapes)
 
-    def loaded(self, shapes: Shapes) -> bool:
-        """Whether all graphs of these shapes are loaded."""
-        return all((f, shapes_of(f, shapes)) in self._graphs for f in FUNCTIONS)
+    def ready(self, shapes: Shapes) -> bool:
+        """Whether ``prepare`` will be quick."""
+        needed = ((f, shapes_of(f, shapes)) for f in FUNCTIONS)
+        return all(key in self._graphs or self._runtime.ready(*key) for key in needed)
 
     def slots(self, used: int, capacity: int) -> int | None:
-        rung = 1
-        while rung < used:
-            rung *= _RUNG
-        return min(rung, capacity)
+        return next(rung for rung in rungs(capacity) if rung >= used)
 
     def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
         self._size = size

@@ -65,6 +65,12 @@ class GraphFiles:
         """Remove a file that turned out to be unusable."""
         self._artifacts.discard(*self._place(function, shapes))
 
+    def stem(self, function: str, shapes: Shapes) -> str:
+        """Beginning of the names of files; for people."""
+        mine = shapes_of(function, shapes)
+        size = f"{mine.height}x{mine.width}_s{mine.slots}_g{mine.groups}"
+        return f"{self.variant.name}_{function}_{size}_{self.precision}"
+
     def _place(self, function: str, shapes: Shapes) -> tuple[str, str, Key]:
         mine = shapes_of(function, shapes)
         key: Key = {
@@ -75,7 +81,7 @@ class GraphFiles:
             "recipe": RECIPE,
             **asdict(mine),
         }
-        return f"{self.variant.name}_{function}_{mine.height}x{mine.width}", "onnx", key
+        return self.stem(function, shapes), "onnx", key
 
 
 def shapes_of(function: str, shapes: Shapes) -> Shapes:

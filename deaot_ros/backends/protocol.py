@@ -22,18 +22,20 @@ class Backend(Protocol):
     groups. Nothing is kept between calls that a caller could notice.
 
     Attributes:
-        name: one of ``BACKENDS`` without ``auto``.
         device: where tensors are.
         precision: of features and memory, one of ``PRECISIONS`` without ``auto``.
         variant: of the network.
         reason: why this backend runs, for people.
     """
 
-    name: str
     device: torch.device
     precision: str
     variant: Variant
     reason: str
+
+    @property
+    def name(self) -> str:
+        """One of ``BACKENDS`` without ``auto``: what runs now."""
 
     def slots(self, used: int, capacity: int) -> int | None:
         """Memory frames that ``propagate`` is to be given when ``used`` of ``capacity`` are used.

@@ -11,13 +11,15 @@ from torch import Tensor
 from deaot_ros.backends.images import to_input
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features, Propagated
-from deaot_ros.network.preprocessing import RGB_MEAN, RGB_STD
+from deaot_ros.network.preprocessing import normalisation
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class TorchBackend:
     """See :class:`Backend`. Batch norms are folded, convolutions run channels-last.
 
-    fp16 stores weights and memory in half precision (CUDA only).
+    fp16 (CUDA only) and bf16 store weights and memory in 16 bits.
     """
 
     name = "torch"
@@ -30,13 +32,11 @@ class TorchBackend:
         self.precision = precision
         self.variant = network.variant
         self.reason = reason
-        self._dtype = torch.float16 if precision == "fp16" else torch.float32
+        self._dtype = DTYPES[precision]
         network.requires_grad_(False).eval().fold()
         network.to(device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = torch.tensor(RGB_MEAN), torch.tensor(RGB_STD)
-        self._mean = mean.view(1, 3, 1, 1).to(device)
-        self._inverse_std = (1 / std).view(1, 3, 1, 1).to(device)
+        self._mean, self._inverse_std = normalisation(device)
 
     def slots(self, used: int, capacity: int) -> int | None:
         return None

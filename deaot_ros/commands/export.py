@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deaot_ros.commands.options import find_weights, positive
+from deaot_ros.commands.options import add_shape_options, find_weights, shapes_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,36 +22,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deaot-t (default), deaot-s, deaot-b, deaot-l, r50-deaot-l or swinb-deaot-l",
     )
     parser.add_argument("--weights", metavar="FILE", help=".safetensors or .pth; default: shipped")
-    parser.add_argument("--height", type=positive, default=480, help="of the image (480)")
-    parser.add_argument("--width", type=positive, default=854, help="of the image (854)")
-    parser.add_argument("--slots", type=positive, default=9, help="memory frames (9)")
-    parser.add_argument("--groups", type=positive, default=1, help="groups of ten objects (1)")
+    add_shape_options(parser)
     parser.add_argument(
-        "--max-long-side", type=positive, metavar="N", default=1040,
-        help="limit of the network input's long side in pixels (1040)",
+        "--precision", default="fp32", choices=("fp32", "fp16", "bf16"),
+        help="fp32 (default), fp16 or bf16, which needs opset 22",
     )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and say what was written."""
-    from deaot_ros.export import Shapes, export_network
+    from deaot_ros.export import export_network
     from deaot_ros.network import build_network, load_checkpoint
-    from deaot_ros.tracking.resizing import network_size
 
     network = build_network(arguments.variant)
     weights = find_weights(arguments)
     load_checkpoint(network, weights)
-    height, width = network_size(
-        arguments.height,
-        arguments.width,
-        align_corners=network.variant.align_corners,
-        max_long_side=arguments.max_long_side,
+    shapes = shapes_of(arguments, network.variant.align_corners)
+    files = export_network(
+        network, weights, shapes, Path(arguments.output), arguments.precision
     )
-    shapes = Shapes(height, width, arguments.slots, arguments.groups)
-    files = export_network(network, weights, shapes, Path(arguments.output))
     print(
-        f"{arguments.variant}, weights {weights}: network input {height}x{width}, "
-        f"{shapes.slots} memory frames, {shapes.groups} groups, fp32"
+        f"{arguments.variant}, weights {weights}: network input "
+        f"{shapes.height}x{shapes.width}, {shapes.slots} memory frames, {shapes.groups} groups, "
+        f"{arguments.precision}"
     )
     for name, path in files.items():
         print(f"  {name:10} {path.stat().st_size / 1e6:8.1f} MB  {path}")

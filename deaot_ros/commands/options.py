@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deaot_ros.export import Shapes
     from deaot_ros.tracking import Tracker, TrackerSettings
 
 
@@ -36,6 +37,30 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="limit of the network input's long side in pixels; smaller is faster",
     )
+
+
+def add_shape_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say which shapes graphs have."""
+    parser.add_argument("--height", type=positive, default=480, help="of the image (480)")
+    parser.add_argument("--width", type=positive, default=854, help="of the image (854)")
+    parser.add_argument("--slots", type=positive, default=9, help="memory frames (9)")
+    parser.add_argument("--groups", type=positive, default=1, help="groups of ten objects (1)")
+    parser.add_argument(
+        "--max-long-side", type=positive, metavar="N", default=1040,
+        help="limit of the network input's long side in pixels (1040)",
+    )  # fmt: skip
+
+
+def shapes_of(arguments: argparse.Namespace, align_corners: bool) -> Shapes:
+    """The shapes that the options ask for, of a variant with such corners."""
+    from deaot_ros.export import Shapes
+    from deaot_ros.tracking.resizing import network_size
+
+    height, width = network_size(
+        arguments.height, arguments.width, align_corners=align_corners,
+        max_long_side=arguments.max_long_side,
+    )  # fmt: skip
+    return Shapes(height, width, arguments.slots, arguments.groups)
 
 
 def positive(text: str) -> int:

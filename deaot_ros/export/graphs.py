@@ -16,7 +16,7 @@ from deaot_ros.errors import ExportError
 from deaot_ros.network.attention import Grid
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features
-from deaot_ros.network.preprocessing import normalise
+from deaot_ros.network.preprocessing import normalisation
 
 FUNCTIONS = ("encode", "propagate", "memorise", "reference")
 
@@ -53,9 +53,19 @@ class Encode(Graph):
 
     inputs = ("image",)
     outputs = ("x4", "x8", "x16", "tokens")
+    mean: Tensor
+    inverse_std: Tensor
+
+    def __init__(self, network: DeAOT) -> None:
+        super().__init__(network)
+        # Buffers: a constant made on the way would be a copy from the host in every frame.
+        device = network.encoder_projector.weight.device
+        for name, value in zip(("mean", "inverse_std"), normalisation(device)):
+            self.register_buffer(name, value)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        features = self.network.encode(normalise(image))
+        x = (image - self.mean) * self.inverse_std
+        features = self.network.encode(x.to(self.network.encoder_projector.weight.dtype))
         return features.x4, features.x8, features.x16, features.tokens
 
 
@@ -86,7 +96,7 @@ class Propagate(Graph):
         found = self.network.propagate(features, long, short, bias, with_mass=True)
         assert found.mass is not None
         logits = self.network.decode(features, found.features)
-        return logits, found.mass, *flatten_contexts(found.contexts)
+        return logits.float(), found.mass.float(), *flatten_contexts(found.contexts)
 
 
 class Memorise(Graph):
@@ -142,10 +152,10 @@ def flatten_contexts(contexts: list[LayerContext]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def build_graph(
-    network: DeAOT, function: str, shapes: Shapes
-) -> tuple[Graph, tuple[Tensor, ...]]:
+def build_graph(network: DeAOT, function: str, shapes: Shapes) -> tuple[Graph, tuple[Tensor, ...]]:
     """One of ``FUNCTIONS`` with arguments that show its shapes; their values are zeros.
+
+    They are on the network's device, and all but the image of its precision.
 
     Raises:
         ExportError: the network has no visual and ID branch, for which the graphs are.
@@ -156,11 +166,11 @@ def build_graph(
             f"'{network.variant.name}' cannot be exported: it propagates in another way than "
             "DeAOT; use the backend torch"
         )
-    image = torch.zeros(1, 3, shapes.height, shapes.width)
-    encode = Encode(network)
+    weight = network.encoder_projector.weight
+    image = weight.new_zeros((1, 3, shapes.height, shapes.width))
     if function == "encode":
-        return encode, (image,)
-    labels = torch.zeros(groups, shapes.height, shapes.width, dtype=torch.int32)
+        return Encode(network), (image.float(),)
+    labels = torch.zeros(groups, shapes.height, shapes.width, dtype=torch.int32).to(weight.device)
     found = network.encode(image)
     cells, layers = found.grid.cells, range(network.variant.layers)
     if function == "reference":
@@ -169,11 +179,14 @@ def build_graph(
         memorise = Memorise(network)
         width = {"value": propagation.branch_values, "id_feature": propagation.channels}
         parts = [name.rpartition("_")[0] for name in memorise.inputs[1:]]
-        return memorise, (labels, *(torch.zeros(groups, cells, width[part]) for part in parts))
+        return memorise, (
+            labels,
+            *(weight.new_zeros((groups, cells, width[part])) for part in parts),
+        )
     assert function == "propagate", function
     lengths = (shapes.slots * cells,) * 2 + (cells,) * 2
     widths = (propagation.key_channels, propagation.branches * propagation.branch_values) * 2
-    memory = [torch.zeros(groups, n, c) for _ in layers for n, c in zip(lengths, widths)]
-    bias = torch.zeros(groups, 1, shapes.slots * cells)
+    memory = [weight.new_zeros((groups, n, c)) for _ in layers for n, c in zip(lengths, widths)]
+    bias = weight.new_zeros((groups, 1, shapes.slots * cells))
     features = (torch.zeros_like(t) for t in found[:4])
     return Propagate(network, found.grid), (*features, bias, *memory)

@@ -80,9 +80,7 @@ def export_graph(
     """
     network.requires_grad_(False).fold()
     if precision not in PRECISIONS:
-        raise ExportError(
-            f"graphs cannot be {precision}; expected one of {', '.join(PRECISIONS)}"
-        )
+        raise ExportError(f"graphs cannot be {precision}; expected one of {', '.join(PRECISIONS)}")
     return _graph(*build_graph(network, function, shapes), precision, metadata)
 
 

@@ -57,7 +57,7 @@ class _Converter:
 
     def run(self) -> Any:
         in_full = self._names_in_full()
-        nodes = []
+        nodes: list[Any] = []
         for node in self._graph.node:
             keep = node.op_type in FP32_OPERATORS or node.output[0] in in_full
             nodes.extend(self._kept(node, in_full) if keep else self._halved(node, in_full))
