@@ -19,7 +19,9 @@ from deaot_ros.backends.tensorrt_library import find_library
 from deaot_ros.backends.torch_backend import TorchBackend
 from deaot_ros.backends.torch_graphs import TorchGraphs
 from deaot_ros.errors import DeviceError
+from deaot_ros.export import exportable
 from deaot_ros.network.model import DeAOT
+from deaot_ros.network.variants import Variant
 
 BACKENDS = ("auto", "torch", "torch-graph", "torch-compile", "onnxruntime", "tensorrt")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
@@ -60,7 +62,7 @@ def load_backend(
         precision = "fp32"
     reason = "asked for"
     if backend == "auto":
-        backend, reason = _best(resolved)
+        backend, reason = _best(resolved, network.variant)
         in_background = in_background or backend != "torch"
     _check_precision(backend, precision, resolved)
     if backend == "torch":
@@ -72,8 +74,10 @@ def load_backend(
     return SwitchingBackend(eager, graphs, reason) if eager else graphs
 
 
-def _best(device: torch.device) -> tuple[str, str]:
+def _best(device: torch.device, variant: Variant) -> tuple[str, str]:
     """Backend that ``auto`` means on ``device``, and why."""
+    if not exportable(variant):
+        return "torch", f"auto: {variant.name} has no graphs"
     if device.type == "cpu":
         return "torch", "auto: there is no CUDA device, and torch needs no preparation"
     try:

@@ -16,7 +16,7 @@ from deaot_ros.backends.graph_backend import GraphBackend, rungs
 from deaot_ros.backends.torch_backend import TorchBackend
 from deaot_ros.errors import DeviceError
 from deaot_ros.export import Shapes
-from deaot_ros.network.gpm import LayerContext, LayerMemory
+from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 
 _TOLERANCE = {"fp32": 0.01, "fp16": 0.05, "bf16": 0.15}

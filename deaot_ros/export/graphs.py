@@ -17,6 +17,7 @@ from deaot_ros.network.attention import Grid
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features
 from deaot_ros.network.preprocessing import normalisation
+from deaot_ros.network.variants import Variant
 
 FUNCTIONS = ("encode", "propagate", "memorise", "reference")
 
@@ -151,6 +152,11 @@ def flatten_contexts(contexts: list[LayerContext]) -> list[Tensor]:
     return [t for c in contexts for t in (c.key, c.value, c.id_feature) if t is not None]
 
 
+def exportable(variant: Variant) -> bool:
+    """Whether there are graphs for it: it has the visual and the ID branch of DeAOT."""
+    return variant.propagation.module == "gpm"
+
+
 @torch.no_grad()
 def build_graph(network: DeAOT, function: str, shapes: Shapes) -> tuple[Graph, tuple[Tensor, ...]]:
     """One of ``FUNCTIONS`` with arguments that show its shapes; their values are zeros.
@@ -161,7 +167,7 @@ def build_graph(network: DeAOT, function: str, shapes: Shapes) -> tuple[Graph, t
         ExportError: the network has no visual and ID branch, for which the graphs are.
     """
     propagation, groups = network.variant.propagation, shapes.groups
-    if propagation.module != "gpm":
+    if not exportable(network.variant):
         raise ExportError(
             f"'{network.variant.name}' cannot be exported: it propagates in another way than "
             "DeAOT; use the backend torch"
