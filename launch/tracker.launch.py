@@ -18,17 +18,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 TEXT_PARAMETERS = ("variant", "weights", "device", "backend", "image_transport")
-SWITCH_PARAMETERS = ("autostart", "use_sim_time")
+SWITCH_PARAMETERS = ("autostart", "use_sim_time", "build_only")
 NUMBER_PARAMETERS = ("frame_history",)
 """Node parameters that have an argument of the same name."""
 
 OPERATOR_HISTORY = 600
 """Images that the node keeps with operator:=true: 20 s of drawing at 30 Hz."""
-
-NOT_HERE = {
-    "build_only": "this version runs the network by torch, which has no engine; leave it out",
-}
-"""Arguments that are refused, and why."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -60,7 +55,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("weights", default_value="", description="weights file"),
             DeclareLaunchArgument("device", default_value="", description="auto, cpu or cuda:0"),
             DeclareLaunchArgument(
-                "backend", default_value="", description="what runs the network: auto or torch"
+                "backend",
+                default_value="",
+                description="what runs the network: auto, torch, onnxruntime, tensorrt",
             ),
             DeclareLaunchArgument(
                 "image_transport",
@@ -121,10 +118,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "build_only",
-                default_value="false",
-                description="build an engine and end (not part of this version: refused)",
+                default_value="",
+                description="build the engines for the camera's images, then end the node",
             ),
-            OpaqueFunction(function=refuse_what_is_not_here),
             IncludeLaunchDescription(
                 PathJoinSubstitution([share, "launch", "fastdds_profile.launch.py"]),
                 condition=IfCondition(LaunchConfiguration("use_fastdds_shm")),
@@ -151,13 +147,6 @@ def generate_launch_description() -> LaunchDescription:
 def value(context: LaunchContext, name: str) -> str:
     """What the launch argument ``name`` was set to."""
     return LaunchConfiguration(name).perform(context)
-
-
-def refuse_what_is_not_here(context: LaunchContext) -> None:
-    """Say so, rather than start without it."""
-    for name, reason in NOT_HERE.items():
-        if IfCondition(LaunchConfiguration(name)).evaluate(context):
-            raise RuntimeError(f"{name}:=true, but {reason}")
 
 
 def start_tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:

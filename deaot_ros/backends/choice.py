@@ -64,9 +64,11 @@ def load_backend(
     if backend == "auto":
         backend, reason = _best(resolved, network.variant)
         in_background = in_background or backend != "torch"
-    _check_precision(backend, precision, resolved)
+    _check_precision("torch" if in_background else backend, precision, resolved)
     if backend == "torch":
         return TorchBackend(network, resolved, precision, reason)
+    if in_background and precision == "bf16" and backend == "onnxruntime":
+        _check_precision(backend, precision, resolved)
     # A graph is made when its shapes are met, so the network is kept, and torch has its own.
     eager = TorchBackend(deepcopy(network), resolved, precision) if in_background else None
     runtime = _runtime(network, resolved, backend, precision, cache or default_folder())

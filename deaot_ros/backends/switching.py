@@ -6,6 +6,7 @@ Both keep features and memory in the same layout and precision, so every call ma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -63,17 +64,25 @@ class SwitchingBackend:
         """Whether ``adopt`` will be quick."""
         return all(self._graphs.ready(filling) for filling in _fillings(shapes))
 
-    def adopt(self, shapes: Shapes) -> None:
+    def adopt(
+        self, shapes: Shapes, turn: AbstractContextManager[object] | None = None
+    ) -> None:
         """Load the graphs of these shapes, compare them with torch, and use them from now on.
+
+        Args:
+            shapes: a memory's, all of its slots.
+            turn: held while the network runs, where another thread tracks meanwhile.
 
         Raises:
             DeaotError: they cannot be had, or their answers differ from torch's; torch goes on.
         """
         for filling in _fillings(shapes):
-            self._adopt(filling)
+            self._graphs.prepare(filling)
+            with turn or nullcontext():
+                self._check(filling)
+                self._adopted |= {filling}
 
-    def _adopt(self, shapes: Shapes) -> None:
-        self._graphs.prepare(shapes)
+    def _check(self, shapes: Shapes) -> None:
         with torch.inference_mode():
             error = self._difference(shapes)
         if not error <= _TOLERANCE[self.precision]:
@@ -82,7 +91,6 @@ class SwitchingBackend:
                 f"{_TOLERANCE[self.precision]:.0%} may be): torch goes on. Delete its files in "
                 "the cache and try again"
             )
-        self._adopted |= {shapes}
 
     def slots(self, used: int, capacity: int) -> int | None:
         slots = self._graphs.slots(used, capacity)

@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode
 from deaot_ros.msg import TrackerStatus
 from deaot_ros.node import qos
 from deaot_ros.node.camera import Camera
+from deaot_ros.node.engine_build import EngineBuild
 from deaot_ros.node.status import STATE_NAMES
 from deaot_ros.node.worker import Worker
 
@@ -29,14 +30,16 @@ class DiagnosticsPublisher:
         """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)
 
-    def publish(self, worker: Worker, camera: Camera, state: int, timeout: float) -> None:
+    def publish(
+        self, worker: Worker, camera: Camera, state: int, timeout: float, build: EngineBuild | None
+    ) -> None:
         """Publish the state of everything; ``timeout`` (s) makes the input stale."""
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         array.status = [
             self._input(worker, camera, timeout),
             self._tracker(worker, state),
-            self._engine(worker),
+            self._engine(worker, build),
             self._latency(worker),
         ]
         self._publisher.publish(array)
@@ -79,11 +82,14 @@ class DiagnosticsPublisher:
             memory_slots=f"{memory.slots_used}/{memory.slots_capacity}", memory_bytes=memory.bytes,
         )
 
-    def _engine(self, worker: Worker) -> DiagnosticStatus:
+    def _engine(self, worker: Worker, build: EngineBuild | None) -> DiagnosticStatus:
         tracker = worker.tracker
+        level, message = OK, f"{tracker.backend} on {tracker.device}"
+        if build is not None and build.note:
+            level, message = WARN if build.failed else OK, f"{message}; {build.note}"
         return self._task(
-            "engine", OK, f"{tracker.backend} on {tracker.device}", variant=tracker.variant,
-            weights=tracker.weights, precision=tracker.precision, torch=torch.__version__,
+            "engine", level, message, variant=tracker.variant, weights=tracker.weights,
+            precision=tracker.precision, torch=torch.__version__, reason=tracker.backend_reason,
         )
 
     def _latency(self, worker: Worker) -> DiagnosticStatus:

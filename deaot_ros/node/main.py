@@ -40,7 +40,8 @@ def run(make: Callable[[], Iterable[TrackerNode]], args: list[str] | None = None
         args: of the command line; None: this process's.
 
     Returns:
-        0 when stopped by a signal, 1 when a node could not start by itself.
+        0 when stopped by a signal, or when all engines are built that are asked for by
+        ``build_only``; 1 when a node could not start by itself, or an engine not be built.
     """
     # rclpy's own handlers would end the context while the worker still publishes.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -57,6 +58,9 @@ def run(make: Callable[[], Iterable[TrackerNode]], args: list[str] | None = None
                 return FAILED
         while not stopped.is_set():
             executor.spin_once(timeout_sec=_SIGNAL_LATENCY)
+            built = [node.build_succeeded for node in nodes]
+            if None not in built:
+                return STARTED if all(built) else FAILED
     except (ParameterException, parameters.ParameterError) as error:
         print(f"tracker: {error}", file=sys.stderr)
         return FAILED

@@ -32,7 +32,7 @@ class Networks:
         weights = parameters.weights_path
         key = (
             parameters.variant, str(weights), parameters.device, parameters.backend,
-            parameters.precision,
+            parameters.precision, parameters.engine_cache_dir,
         )  # fmt: skip
         users = self._trackers.setdefault(key, WeakSet())
         other = next(iter(users), None)
@@ -46,6 +46,8 @@ class Networks:
                 parameters.backend,
                 parameters.precision,
                 parameters.tracker_settings,
+                parameters.engine_cache,
+                in_background=True,
             )
         users.add(tracker)
         return tracker

@@ -99,11 +99,20 @@ class Parameters:
     )
     device: str = _p("auto", "device", "auto, cpu, cuda or cuda:N", read_only=True)
     backend: str = _p(
-        "auto", "backend", "what runs the network; auto: torch", *BACKENDS, read_only=True
+        "auto", "backend",
+        "what runs the network; auto: tensorrt on CUDA where it is installed, else torch",
+        *BACKENDS, read_only=True,
     )
     precision: str = _p(
         "auto", "precision", "of weights and memory; auto: fp32; fp16 needs CUDA", *PRECISIONS,
         read_only=True,
+    )
+    engine_cache_dir: str = _p(
+        "", "engine_cache_dir", "folder for graphs and engines; empty: the user's cache folder",
+        read_only=True,
+    )
+    build_only: bool = _p(
+        False, "build_only", "end as soon as the engines for the camera are built", read_only=True
     )
     max_long_side: int = _p(
         1040, "max_long_side", "limit of the network input's long side, px", low=32, high=8192,
@@ -292,6 +301,11 @@ class Parameters:
             ),
             states=self.state_settings,
         )
+
+    @property
+    def engine_cache(self) -> Path | None:
+        """Folder for graphs and engines; None: the user's cache folder."""
+        return Path(self.engine_cache_dir).expanduser() if self.engine_cache_dir else None
 
     @property
     def weights_path(self) -> Path | None:

@@ -15,6 +15,7 @@ STATE_NAMES = {
     TrackerStatus.IDLE: "IDLE",
     TrackerStatus.TRACKING: "TRACKING",
     TrackerStatus.PAUSED: "PAUSED",
+    TrackerStatus.BUILDING_ENGINE: "BUILDING_ENGINE",
     TrackerStatus.ERROR: "ERROR",
 }
 

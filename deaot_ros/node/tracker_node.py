@@ -15,11 +15,13 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
+from deaot_ros.backends import SwitchingBackend
 from deaot_ros.errors import DeaotError, ImageError, MaskError
 from deaot_ros.msg import TrackerStatus
 from deaot_ros.node import parameters, qos
 from deaot_ros.node.camera import Camera
 from deaot_ros.node.diagnostics import DiagnosticsPublisher
+from deaot_ros.node.engine_build import EngineBuild
 from deaot_ros.node.networks import Networks
 from deaot_ros.node.outputs import Outputs
 from deaot_ros.node.status import StatusPublisher
@@ -89,6 +91,8 @@ class TrackerNode(LifecycleNode):
         self._status: StatusPublisher | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self._camera: Camera | None = None
+        self._build: EngineBuild | None = None
+        self._told = ""
         self._while_active: list[Callable[[], object]] = []
         self._while_configured: list[Callable[[], object]] = []
         parameters.declare(self)
@@ -113,6 +117,16 @@ class TrackerNode(LifecycleNode):
             self.get_logger(),
             self._networks.batches,
         )
+        if isinstance(tracker.runner, SwitchingBackend):
+            self._build = EngineBuild(
+                tracker.runner, current, tracker.weights, self.get_logger().info,
+                self._networks.turn,
+            )  # fmt: skip
+        elif current.build_only:
+            raise parameters.ParameterError(
+                f"build_only is set, but backend {tracker.backend} has nothing to build "
+                f"({tracker.backend_reason}); set backend to tensorrt or onnxruntime"
+            )
         # Reentrant: a service waits for the worker, and must not hold up images meanwhile.
         group = ReentrantCallbackGroup()
         for kind, name, callback in (
@@ -126,6 +140,7 @@ class TrackerNode(LifecycleNode):
             self._while_configured.append(lambda s=service: self.destroy_service(s))
         for period, tick in (
             (STATUS_PERIOD, self._publish_status),
+            (FOLLOW_PERIOD, self._follow_build),
             (current.diagnostic_period, self._publish_diagnostics),
         ):
             timer = self._create_timer(period, tick)
@@ -190,8 +205,18 @@ class TrackerNode(LifecycleNode):
         return self._error(state)
 
     def close(self) -> None:
-        """Stop the worker; for the end of the process, whatever the state."""
+        """Stop the worker and a build; for the end of the process, whatever the state."""
         self._rest()
+        if self._build is not None:
+            self._build.stop()
+
+    @property
+    def build_succeeded(self) -> bool | None:
+        """With ``build_only``: whether it did; None: it is under way, or was not asked for."""
+        build = self._build
+        if build is None or not self._settings.build_only or not build.finished:
+            return None
+        return not build.failed
 
     def _rest(self) -> None:
         """Undo activate; memory is kept."""
@@ -202,6 +227,9 @@ class TrackerNode(LifecycleNode):
     def _release(self) -> None:
         """Undo configure, as far as it came."""
         self._rest()
+        if self._build is not None:
+            self._build.stop()
+            self._build = None
         while self._while_configured:
             self._while_configured.pop()()
         for owner in (self._outputs, self._status, self._diagnostics):
@@ -316,11 +344,16 @@ class TrackerNode(LifecycleNode):
     def _on_build_engine(
         self, _: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        response.success = False
-        response.message = (
-            f"the backend is {self._configured().tracker.backend}, which needs no engine; "
-            "this version has no backend that builds one"
-        )
+        if self._build is None:
+            tracker = self._configured().tracker
+            response.success = False
+            response.message = (
+                f"the backend is {tracker.backend} ({tracker.backend_reason}), which needs no "
+                "engine; set backend to tensorrt or onnxruntime"
+            )
+        else:
+            response.success, response.message = self._build.request()
+            self._publish_status()
         return response
 
     async def _in_worker(self, request: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
@@ -352,6 +385,22 @@ class TrackerNode(LifecycleNode):
         if self._camera is not None:
             self._camera.follow()
 
+    def _follow_build(self) -> None:
+        """Begin to build what a camera of this size needs, and tell when something went wrong."""
+        build, worker = self._build, self._configured()
+        if build is None:
+            return
+        before = build.running, build.note
+        size = worker.image_size
+        if size is None and self._settings.network_height:
+            size = (1, 1)  # whatever the camera gives
+        build.follow(worker.tracker.network_size(*size) if size else None)
+        if build.failed and build.note != self._told:
+            self._told = build.note
+            self.get_logger().error(build.note)
+        if (build.running, build.note) != before:
+            self._publish_status()
+
     def _publish_status(self) -> None:
         if self._status is not None:
             self._status.publish(self._worker, *self._state())
@@ -361,7 +410,7 @@ class TrackerNode(LifecycleNode):
             return
         state, _ = self._state()
         self._diagnostics.publish(
-            self._worker, self._camera, state, self._settings.image_timeout
+            self._worker, self._camera, state, self._settings.image_timeout, self._build
         )
 
     def _state(self) -> tuple[int, str]:
@@ -380,5 +429,9 @@ class TrackerNode(LifecycleNode):
                 TrackerStatus.NO_IMAGE,
                 f"no image on {camera.topic} for {camera.age:.1f} s; objects keep their state",
             )
+        build = self._build
+        if build is not None and build.running:
+            return TrackerStatus.BUILDING_ENGINE, build.note
         tracking = bool(worker.tracker.object_ids)
-        return (TrackerStatus.TRACKING if tracking else TrackerStatus.IDLE), ""
+        state = TrackerStatus.TRACKING if tracking else TrackerStatus.IDLE
+        return state, build.note if build is not None else ""

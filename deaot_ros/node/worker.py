@@ -59,6 +59,7 @@ class Worker:
         self.enabled = True
         self.fault = ""
         self.flooded: tuple[int, ...] = ()
+        self.image_size: tuple[int, int] | None = None  # (height, width) of the newest image
         self._outputs = outputs
         self._parameters = parameters
         self._logger = logger
@@ -181,6 +182,7 @@ class Worker:
 
     def _step(self, frame: CameraFrame, image: np.ndarray) -> TrackResult:
         self._timeline.advance(frame.stamp)
+        self.image_size = frame.size
         confidence = self._outputs.wants_confidence(self._parameters())
         result = self._batches.step(
             Step(self.tracker, image, self._timeline.at(frame.stamp), frame.size, confidence)

@@ -105,13 +105,15 @@ class Tracker:
         precision: str = "auto",
         settings: TrackerSettings | None = None,
         cache: Path | None = None,
+        in_background: bool = False,
     ) -> Tracker:
         """Build a network, load its weights and make a tracker of it.
 
         Args:
             variant: one of ``deaot_ros.network.VARIANTS``.
             weights: file; None: the weights that come with the package.
-            device, backend, precision, cache: see ``deaot_ros.backends.load_backend``.
+            device, backend, precision, cache, in_background: see
+                ``deaot_ros.backends.load_backend``.
             settings: None: the defaults.
 
         Raises:
@@ -122,7 +124,7 @@ class Tracker:
         network = build_network(variant)
         path = find_weights(variant, weights)
         load_checkpoint(network, path)
-        runner = load_backend(network, device, backend, precision, cache)
+        runner = load_backend(network, device, backend, precision, cache, in_background)
         return cls(runner, settings, str(path), load_calibration(path))
 
     def sibling(self, settings: TrackerSettings) -> Tracker:
@@ -140,6 +142,11 @@ class Tracker:
     @property
     def backend(self) -> str:
         return self._backend.name
+
+    @property
+    def runner(self) -> Backend:
+        """What runs the network."""
+        return self._backend
 
     @property
     def backend_reason(self) -> str:
