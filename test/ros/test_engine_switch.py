@@ -1,0 +1,98 @@
+"""The node serves by torch while graphs are made in the background, then switches: over DDS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from golden import vectors
+
+pytest.importorskip("rclpy", reason="no ROS in this environment")
+pytest.importorskip("onnx", reason="NOT CHECKED: the package onnx is not installed")
+pytest.importorskip("onnxruntime", reason="NOT CHECKED: the package onnxruntime is not installed")
+
+from robot import Robot, TrackerProcess, image_message
+from std_srvs.srv import Trigger
+
+from deaot_ros.memory import MemorySettings
+from deaot_ros.msg import TrackerStatus
+from deaot_ros.tracking import Tracker, TrackerSettings
+
+INPUTS = vectors("inputs")
+FRAMES, MASK = INPUTS["frames_97x129"], INPUTS["mask_97x129_k3"]
+TICK = 100_000_000
+BEGIN = 10**18
+MOST_FRAMES = 2000
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
+    golden_weights: Path, cache: Path, tmp_path: Path
+) -> None:
+    settings = {"backend": "onnxruntime", "memory__slots": 1, "engine_cache_dir": cache}
+    with TrackerProcess(tmp_path / "log", weights=golden_weights, **settings) as process:
+        robot = Robot()
+        try:
+            robot.meet()
+            robot.track(FRAMES[0], BEGIN)
+            status = robot.mark(image_message(MASK, BEGIN, "mono8"))
+            assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
+            here = Tracker.load(
+                weights=golden_weights, device="cpu", backend="torch",
+                settings=TrackerSettings(memory=MemorySettings(slots=1)),
+            )  # fmt: skip
+            session = status.session
+            here.start(FRAMES[0], MASK, BEGIN / 1e9)
+            after = 0  # frames since the switch
+            seen: list[TrackerStatus] = [status]
+            overlaps = []
+            for number in range(1, MOST_FRAMES):
+                stamp = BEGIN + number * TICK
+                image = FRAMES[number % len(FRAMES)]
+                found = robot.track(image, stamp)
+                expected = here.step(image, stamp / 1e9).labels
+                overlaps.append((found == expected).mean())
+                assert robot.objects[stamp].session == session
+                assert [o.id for o in robot.objects[stamp].objects] == [1, 2, 3]
+                seen += robot.statuses
+                robot.statuses[:] = robot.statuses[-1:]
+                after += robot.status.backend == "onnxruntime"
+                if after == 10:
+                    break
+            assert after == 10, process.output
+            assert min(overlaps) >= 0.99, overlaps
+            building = [s for s in seen if s.state == TrackerStatus.BUILDING_ENGINE]
+            assert building and {s.backend for s in building} == {"torch"}
+            assert any("torch runs meanwhile" in s.message for s in building)
+            answer = robot.call(Trigger, "tracker/build_engine")
+            assert (answer.success, answer.message) == (True, "onnxruntime runs already")
+            assert "onnxruntime runs from now on, network input 97x129" in process.output
+            assert "Traceback" not in process.output
+        finally:
+            robot.close()
+    assert len(list((cache / "graphs").glob("*.onnx"))) == 4
+
+
+def test_build_only_ends_when_everything_is_there(
+    golden_weights: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Without a camera, since the network's size is fixed; the graphs are there already or not."""
+    with TrackerProcess(
+        tmp_path / "log", weights=golden_weights, backend="onnxruntime", memory__slots=1,
+        engine_cache_dir=cache, network_height=97, network_width=129, build_only=True,
+    ) as process:  # fmt: skip
+        assert process.wait() == 0, process.output
+        assert "onnxruntime runs from now on" in process.output
+    assert len(list((cache / "graphs").glob("*.onnx"))) == 4
+
+
+def test_build_only_without_anything_to_build_fails(golden_weights: Path, tmp_path: Path) -> None:
+    with TrackerProcess(
+        tmp_path / "log", weights=golden_weights, backend="torch", build_only=True
+    ) as process:
+        assert process.wait() == 1
+        assert "has nothing to build (asked for)" in process.output
