@@ -142,6 +142,7 @@ def _libraries() -> list[Finding]:
         ("rosbags", "bags are to be read"),
         ("aiohttp", "the operator's page is wanted"),
         ("onnx", "the network is to be exported"),
+        ("onnxruntime", "it is to run the network"),
     ):  # fmt: skip
         worked, said = _probe(f"import {module}; print('importable')")
         remedy = "" if worked else f"pip install {module}, if {purpose}"
@@ -150,12 +151,18 @@ def _libraries() -> list[Finding]:
 
 
 def _tensorrt() -> list[Finding]:
-    worked, said = _probe("import tensorrt; print(tensorrt.__version__)")
+    worked, said = _probe(
+        "from deaot_ros.backends.tensorrt_library import find_library; print(find_library().name)"
+    )
     if worked:
-        return [Finding(Level.OK, "TensorRT", said)]
+        use = "" if _has_gpu() else ", which builds engines here and runs none without a GPU"
+        return [Finding(Level.OK, "TensorRT", said + use)]
     if not _has_gpu():
         return [Finding(Level.OK, "TensorRT", "not there, and of no use without an NVIDIA GPU")]
-    remedy = "JetPack has it; elsewhere NVIDIA's apt repository or pip index"
+    remedy = (
+        "JetPack has it; elsewhere NVIDIA's apt repository, or on x86-64 "
+        "pip install 'deaot-ros[tensorrt-rtx]'"
+    )
     return [Finding(Level.WARN, "TensorRT", "not importable: torch runs the network", remedy)]
 
 
