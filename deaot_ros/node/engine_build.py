@@ -161,7 +161,7 @@ def build_command(
 ) -> list[str]:
     """``deaot build-engine`` for what ``backend`` switches to."""
     command = [
-        "nice", sys.executable, "-m", "deaot_ros.cli", "build-engine",
+        "nice", "-n", "5", sys.executable, "-m", "deaot_ros.cli", "build-engine",
         "--variant", backend.variant.name, "--weights", str(Path(weights).absolute()),
         "--backend", backend.target, "--device", str(backend.device),
         "--precision", backend.precision,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from golden import vectors
 
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 pytest.importorskip("onnx", reason="NOT CHECKED: the package onnx is not installed")
@@ -16,10 +15,12 @@ from std_srvs.srv import Trigger
 
 from deaot_ros.memory import MemorySettings
 from deaot_ros.msg import TrackerStatus
+from deaot_ros.synthetic.demo import demo_clip
 from deaot_ros.tracking import Tracker, TrackerSettings
 
-INPUTS = vectors("inputs")
-FRAMES, MASK = INPUTS["frames_97x129"], INPUTS["mask_97x129_k3"]
+SCENE = demo_clip(97, 129, seconds=1.0)
+FRAMES, MASKS = zip(*(SCENE.render(t) for t in range(30)))
+MASK = MASKS[0].astype("uint8")
 TICK = 100_000_000
 BEGIN = 10**18
 MOST_FRAMES = 2000
@@ -31,10 +32,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
-    golden_weights: Path, cache: Path, tmp_path: Path
+    cache: Path, tmp_path: Path
 ) -> None:
     settings = {"backend": "onnxruntime", "memory__slots": 1, "engine_cache_dir": cache}
-    with TrackerProcess(tmp_path / "log", weights=golden_weights, **settings) as process:
+    with TrackerProcess(tmp_path / "log", **settings) as process:
         robot = Robot()
         try:
             robot.meet()
@@ -42,7 +43,7 @@ def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
             status = robot.mark(image_message(MASK, BEGIN, "mono8"))
             assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
             here = Tracker.load(
-                weights=golden_weights, device="cpu", backend="torch",
+                device="cpu", backend="torch",
                 settings=TrackerSettings(memory=MemorySettings(slots=1)),
             )  # fmt: skip
             session = status.session
@@ -52,7 +53,7 @@ def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
             overlaps = []
             for number in range(1, MOST_FRAMES):
                 stamp = BEGIN + number * TICK
-                image = FRAMES[number % len(FRAMES)]
+                image = FRAMES[29 - abs(29 - number % 58)]  # forth and back
                 found = robot.track(image, stamp)
                 expected = here.step(image, stamp / 1e9).labels
                 overlaps.append((found == expected).mean())
@@ -77,12 +78,10 @@ def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
     assert len(list((cache / "graphs").glob("*.onnx"))) == 4
 
 
-def test_build_only_ends_when_everything_is_there(
-    golden_weights: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_build_only_ends_when_everything_is_there(cache: Path, tmp_path: Path) -> None:
     """Without a camera, since the network's size is fixed; the graphs are there already or not."""
     with TrackerProcess(
-        tmp_path / "log", weights=golden_weights, backend="onnxruntime", memory__slots=1,
+        tmp_path / "log", backend="onnxruntime", memory__slots=1,
         engine_cache_dir=cache, network_height=97, network_width=129, build_only=True,
     ) as process:  # fmt: skip
         assert process.wait() == 0, process.output
@@ -90,9 +89,7 @@ def test_build_only_ends_when_everything_is_there(
     assert len(list((cache / "graphs").glob("*.onnx"))) == 4
 
 
-def test_build_only_without_anything_to_build_fails(golden_weights: Path, tmp_path: Path) -> None:
-    with TrackerProcess(
-        tmp_path / "log", weights=golden_weights, backend="torch", build_only=True
-    ) as process:
+def test_build_only_without_anything_to_build_fails(tmp_path: Path) -> None:
+    with TrackerProcess(tmp_path / "log", backend="torch", build_only=True) as process:
         assert process.wait() == 1
         assert "has nothing to build (asked for)" in process.output
