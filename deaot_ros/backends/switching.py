@@ -5,7 +5,7 @@ Both keep features and memory in the same layout and precision, so every call ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -65,20 +65,20 @@ class SwitchingBackend:
         return all(self._graphs.ready(filling) for filling in _fillings(shapes))
 
     def adopt(
-        self, shapes: Shapes, turn: AbstractContextManager[object] | None = None
+        self, shapes: Shapes, turn: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         """Load the graphs of these shapes, compare them with torch, and use them from now on.
 
         Args:
             shapes: a memory's, all of its slots.
-            turn: held while the network runs, where another thread tracks meanwhile.
+            turn: gives what is held while the network runs, if another thread tracks meanwhile.
 
         Raises:
             DeaotError: they cannot be had, or their answers differ from torch's; torch goes on.
         """
         for filling in _fillings(shapes):
             self._graphs.prepare(filling)
-            with turn or nullcontext():
+            with turn():
                 self._check(filling)
                 self._adopted |= {filling}
 

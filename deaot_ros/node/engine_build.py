@@ -33,7 +33,7 @@ class EngineBuild:
         parameters: Parameters,
         weights: str,
         log: Callable[[str], object],
-        turn: AbstractContextManager[object],
+        turn: Callable[[], AbstractContextManager[object]],
     ) -> None:
         """Nothing is built yet.
 
@@ -42,7 +42,7 @@ class EngineBuild:
             parameters: which network.
             weights: its file.
             log: takes a line for people.
-            turn: held while the new graphs are loaded and tried.
+            turn: gives what is held while the new graphs are tried.
         """
         self.note = ""
         self.failed = False

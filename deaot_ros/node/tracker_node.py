@@ -120,7 +120,7 @@ class TrackerNode(LifecycleNode):
         if isinstance(tracker.runner, SwitchingBackend):
             self._build = EngineBuild(
                 tracker.runner, current, tracker.weights, self.get_logger().info,
-                self._networks.turn,
+                self._networks.batches.turn,
             )  # fmt: skip
         elif current.build_only:
             raise parameters.ParameterError(
