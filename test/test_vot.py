@@ -125,13 +125,13 @@ def test_a_perfect_and_a_lost_run() -> None:
 
 
 def test_frames_that_a_slow_tracker_misses() -> None:
-    """At 10 Hz 0.25 s costs two frames more: those at 0.1 and 0.2 s; three are forgiven."""
+    """0.25 s late at 10 Hz costs two frames, for less than one is let go; three are forgiven."""
     clock, seen = CameraClock(10), []
     for frame in range(12):
         if not clock.misses():
             seen.append(frame)
-            clock.worked(0.25)
-    assert seen == [0, 1, 2, 3, 5, 7, 9, 11]
+            clock.worked(0.35)
+    assert seen == [0, 1, 2, 3, 6, 9]
     quick = CameraClock(10)
     for _ in range(20):
         assert not quick.misses()
