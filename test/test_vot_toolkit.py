@@ -20,13 +20,14 @@ from deaot_ros.evaluation.multistart import Run, accuracy_robustness, expected_a
 from deaot_ros.evaluation.protocols import score_video
 from deaot_ros.evaluation.set_run import RunSettings
 from deaot_ros.evaluation.video_run import run_video
+from deaot_ros.network import shipped_weights
 from deaot_ros.synthetic import Clip, referenced_clip, stand_ins
 
 VOT = shutil.which("vot")
 pytestmark = pytest.mark.skipif(VOT is None, reason="NOT CHECKED: vot-toolkit is not installed")
 
-FRAMES, LENGTHS = 40, (10, 35)
-ANCHORS = {0: 1, 12: 1, 27: -1, 39: -1}
+FRAMES, LENGTHS = 20, (4, 18)
+ANCHORS = {0: 1, 6: 1, 19: -1}
 STACK = f"""title: tiny
 experiments:
   baseline:
@@ -38,17 +39,19 @@ experiments:
 
 
 def vot(workspace: Path, *arguments: str) -> None:
-    subprocess.run([str(VOT), *arguments, "deaot"], cwd=workspace, check=True, timeout=300)
+    subprocess.run([str(VOT), *arguments, "deaot"], cwd=workspace, check=True, timeout=500)
 
 
-def test_toolkit_and_package_agree(tmp_path: Path, weights: Path) -> None:
+def test_toolkit_and_package_agree(tmp_path: Path) -> None:
     torch.set_num_threads(1)
+    weights = shipped_weights("deaot-t")  # the toolkit cannot score runs that all fail at once
+    assert weights is not None
     clips: dict[str, Clip] = {}
     for seed in count():
         clip = referenced_clip(seed, FRAMES, 97, 129)
         if all((clip.masks[t] == 1).sum() > 30 for t in ANCHORS):
             clips[f"clip{seed}"] = clip
-        if len(clips) == 3:
+        if len(clips) == 2:
             break
     stand_ins.make_vot(tmp_path, clips, ANCHORS)
     command = f"{sys.executable} -m deaot_ros.cli trax --device cpu --weights {weights}"
@@ -72,6 +75,6 @@ def test_toolkit_and_package_agree(tmp_path: Path, weights: Path) -> None:
         run_video(video, runner, tmp_path / "ours" / video.name)
         (found,) = score_video(video, tmp_path / "ours" / video.name, "whole")
         runs.append(Run(sequence_of(video.name), FRAMES, found.j, found.hidden))
-    assert not problems and len(runs) == 12
+    assert not problems and len(runs) == 6
     assert results[0][0][0] == pytest.approx(expected_average_overlap(runs, LENGTHS), abs=1e-9)
     assert results[1][0][:2] == pytest.approx(list(accuracy_robustness(runs)), abs=1e-9)
