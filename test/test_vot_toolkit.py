@@ -49,9 +49,9 @@ def test_toolkit_and_package_agree(tmp_path: Path) -> None:
     clips: dict[str, Clip] = {}
     for seed in count():
         clip = referenced_clip(seed, FRAMES, 97, 129)
-        if all((clip.masks[t] == 1).sum() > 30 for t in ANCHORS):
+        if all((clip.masks[t] == 1).sum() > 800 for t in ANCHORS):
             clips[f"clip{seed}"] = clip
-        if len(clips) == 2:
+        if len(clips) == 1:
             break
     stand_ins.make_vot(tmp_path, clips, ANCHORS)
     command = f"{sys.executable} -m deaot_ros.cli trax --device cpu --weights {weights}"
@@ -75,6 +75,6 @@ def test_toolkit_and_package_agree(tmp_path: Path) -> None:
         run_video(video, runner, tmp_path / "ours" / video.name)
         (found,) = score_video(video, tmp_path / "ours" / video.name, "whole")
         runs.append(Run(sequence_of(video.name), FRAMES, found.j, found.hidden))
-    assert not problems and len(runs) == 6
+    assert not problems and len(runs) == 3
     assert results[0][0][0] == pytest.approx(expected_average_overlap(runs, LENGTHS), abs=1e-9)
     assert results[1][0][:2] == pytest.approx(list(accuracy_robustness(runs)), abs=1e-9)
