@@ -1,4 +1,4 @@
-# make demo | test | setup | lint | clean. Each sets up what it needs; the second time is quick.
+# make demo | test | setup | lint | audit | clean. Each sets up what it needs; the second time is quick.
 # make tensorrt-rtx adds TensorRT for RTX, which builds engines with and without a GPU.
 # ROS=jazzy uses the Jazzy wheels, beside the default ones, in .venv-jazzy and install-jazzy.
 # PYTHON=python3.12 chooses the interpreter at the first setup.
@@ -10,6 +10,8 @@ BUILD := build$(suffix)
 INSTALL := install$(suffix)
 run := $(VENV)/bin/deaot-env
 
+PIP_AUDIT := 2.10.1
+
 packages_ready := $(VENV)/.packages_ready
 package_built := $(INSTALL)/.package_built
 file_list := $(BUILD)/installed_files.txt
@@ -19,7 +21,7 @@ profile_variable := $(if $(filter jazzy,$(ROS)),FASTRTPS,FASTDDS)_DEFAULT_PROFIL
 test_environment := OMP_WAIT_POLICY=passive ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   $(profile_variable)=$(CURDIR)/config/fastdds_shm.xml
 
-.PHONY: setup demo test lint clean tensorrt-rtx FORCE
+.PHONY: setup demo test lint audit clean tensorrt-rtx FORCE
 .DELETE_ON_ERROR:
 
 setup: $(package_built)
@@ -40,6 +42,11 @@ test: lint setup
 tensorrt-rtx: $(packages_ready)
 	$(VENV)/bin/python -m pip install -q --no-input --disable-pip-version-check --no-deps \
 	  -r requirements/tensorrt_rtx.txt
+
+# Known vulnerabilities of the pinned packages. Asks PyPI, so it is not part of the tests.
+audit:
+	python3 -m venv build/audit && build/audit/bin/pip install -q pip-audit==$(PIP_AUDIT)
+	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements/python.txt
 
 clean:
 	rm -rf $(VENV) $(BUILD) $(INSTALL) log demo_output

@@ -36,6 +36,7 @@ COMMANDS = {
     "build-engine": Command("deaot_ros.commands.build_engine", "make graphs and engines ready"),
     "benchmark": Command("deaot_ros.commands.benchmark", "measure the speed of the network"),
     "operator": Command("deaot_ros.operator_ui.command", "serve the page to draw and watch on"),
+    "soak": Command("deaot_ros.soak.command", "let the ROS node suffer faults, for hours"),
     "doctor": Command("deaot_ros.doctor", "say what this machine can do and what to fix"),
 }
 

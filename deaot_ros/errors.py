@@ -56,5 +56,9 @@ class ExportError(DeaotError, RuntimeError):
     """A graph that cannot be made here, or that is not what it should be."""
 
 
+class NotFiniteError(DeaotError, ArithmeticError):
+    """The network gave NaN or Inf."""
+
+
 class NotStartedError(DeaotError, RuntimeError):
     """A call that needs a running session before ``start`` was called."""

@@ -43,8 +43,11 @@ def processor_time(pid: int) -> float:
 class TrackerProcess:
     """The node in a process of its own; a context manager that always ends it."""
 
+    module = "deaot_ros.node.main"
+
     def __init__(self, log: Path, **parameters: object) -> None:
         self.log = log
+        self.environment: dict[str, str] = {}
         self._parameters = parameters
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,10 +58,10 @@ class TrackerProcess:
             arguments += ["-p", f"{name.replace('__', '.')}:={text}"]
         with self.log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deaot_ros.node.main", *arguments],
+                [sys.executable, "-m", self.module, *arguments],
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**child_environment(), "OMP_NUM_THREADS": "1"},
+                env={**child_environment(), "OMP_NUM_THREADS": "1", **self.environment},
             )
         return self
 
@@ -74,10 +77,20 @@ class TrackerProcess:
         assert self._process is not None
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def processor_time(self) -> float:
         """Seconds that it computed since it was started."""
+        return processor_time(self.pid)
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
         assert self._process is not None
-        return processor_time(self._process.pid)
+        self._process.kill()
+        self._process.wait()
 
     def wait(self) -> int:
         """Exit code of a process that ends by itself."""
@@ -100,9 +113,9 @@ class TrackerProcess:
 class Robot:
     """Publishes images and target masks, collects what comes back, calls services."""
 
-    def __init__(self, image_qos: QoSProfile = RELIABLE) -> None:
+    def __init__(self, image_qos: QoSProfile = RELIABLE, domain: int | None = None) -> None:
         self._context = rclpy.Context()
-        rclpy.init(args=[], context=self._context)
+        rclpy.init(args=[], context=self._context, domain_id=domain)
         self.node = rclpy.create_node("robot", namespace="deaot", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)

@@ -11,13 +11,15 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 
+import torch
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.node.failures import Throttle, explain
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
-from deaot_ros.node.mailbox import Mailbox
+from deaot_ros.node.mailbox import IN_A_ROW, Mailbox
 from deaot_ros.node.overlay import annotated_overlay
 from deaot_ros.node.statistics import Statistics
 from deaot_ros.node.timeline import Timeline, seconds
@@ -235,3 +237,29 @@ def test_overlay_shows_objects_where_they_are() -> None:
     assert (picture[15:] == 100).all()  # nothing is drawn below
     assert (picture[9, 8:20] == 255).all()  # the box
     assert len({tuple(p) for p in picture[6:9, 12:19].reshape(-1, 3).tolist()}) > 1
+
+
+def test_a_waiting_frame_has_its_turn_in_a_flood_of_requests() -> None:
+    box: Mailbox[str] = Mailbox()
+    box.put_frame("frame")
+    for _ in range(3 * IN_A_ROW):
+        box.put_request(lambda: None)
+    taken = [box.take() for _ in range(IN_A_ROW + 2)]
+    assert taken.index("frame") == IN_A_ROW
+
+
+def test_failures_are_told_apart() -> None:
+    short = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert "lower max_long_side" in short.message and not short.final
+    assert explain(MemoryError()).message.startswith("out of memory")
+    lost = explain(RuntimeError("CUDA error: device-side assert triggered"))
+    assert lost.final and "Start it again" in lost.message
+    unknown = explain(IndexError("list index out of range"))
+    assert not unknown.expected and "IndexError" in unknown.message
+    assert explain(ImageError("one line")) == ("one line", False, True)
+
+
+def test_throttle_keeps_back_what_was_said_and_nothing_else() -> None:
+    throttle = Throttle(60.0)
+    assert [throttle.allows(text) for text in "aabab"] == [True, False, True, False, False]
+    assert sum(throttle.allows(str(number)) for number in range(1000)) < 20

@@ -150,3 +150,12 @@ def test_largest_piece_against_flood_fill() -> None:
         expected = areas.max() / areas.sum() if len(areas) else 0.0
         assert largest_piece(mask) == pytest.approx(expected)
     assert largest_piece(np.zeros((4, 4), bool)) == 0
+
+
+def test_another_resolution_is_no_flood_and_no_jump() -> None:
+    """The camera triples its resolution: nine times the area, far from where it was."""
+    life = ObjectLife()
+    life.confirm(shape(400), 0.0)
+    life.rescale(3.0, 3.0)
+    life.observe(Shape((300, 300, 60, 60), 3600, (300.0, 300.0)), 0.9, 0.1, 3 * DIAGONAL, SETTINGS)
+    assert life.state is TRACKED and not life.flooded and life.steady

@@ -15,6 +15,7 @@ from deaot_ros.errors import (
     ImageError,
     MaskError,
     MaskErrorCode,
+    NotFiniteError,
     NotStartedError,
     VariantError,
 )
@@ -362,3 +363,56 @@ def test_devices_that_are_not_there(device: str, backend: str, precision: str, w
 def test_settings_out_of_range(settings: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"must"):
         settings()
+
+
+def test_a_frame_that_is_not_finite_changes_nothing(
+    make: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such frame in memory would make every later one NaN, too."""
+    tracker, twin = make(), make()
+    for each in (tracker, twin):
+        each.start(FRAMES[0], MASK, 0.0)
+        each.step(FRAMES[1], 0.1)
+    decode = TorchBackend.decode
+    with monkeypatch.context() as failing:
+        failing.setattr(TorchBackend, "decode", lambda *a: decode(*a).fill_(float("nan")))
+        with pytest.raises(NotFiniteError, match="memory stays as it was"):
+            tracker.step(FRAMES[5], 0.2)
+    for number, stamp in ((2, 0.3), (3, 0.6)):
+        expected = twin.step(FRAMES[number], stamp)
+        np.testing.assert_array_equal(tracker.step(FRAMES[number], stamp).labels, expected.labels)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_mask_that_fails_half_way_leaves_no_object(
+    make: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Out of memory while a mask is remembered: the frames after it must not show or fail by it."""
+    tracker = make()
+    if begun:
+        tracker.start(FRAMES[0], np.where(MASK == 1, 1, 0))
+
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as failing:
+        failing.setattr(TorchBackend, "reference", fails)
+        with pytest.raises(MemoryError):
+            tracker.annotate(np.where(MASK == 2, 2, 0), image=FRAMES[0])
+    ids = (1,) if begun else ()
+    assert tracker.object_ids == ids
+    result = tracker.step(FRAMES[1])
+    assert set(np.unique(result.labels)) <= {0, *ids}
+    assert tracker.annotate(np.where(MASK == 2, 2, 0), image=FRAMES[1]).objects[-1].id == 2
+
+
+def test_another_resolution_in_mid_stream_costs_no_track(make: Callable[..., Tracker]) -> None:
+    """What is known of objects is in pixels: it follows the camera."""
+    states = StateSettings(occluded_score=0.0)
+    tracker, twin = make(states=states), make(states=states)
+    for each in (tracker, twin):
+        each.start(FRAMES[0], MASK)
+    large = FRAMES[1].repeat(5, axis=0).repeat(5, axis=1)
+    found = by_id(tracker.step(large))
+    assert found == by_id(twin.step(FRAMES[1]))
+    assert ObjectState.TRACKED in found.values()

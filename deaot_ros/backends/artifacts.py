@@ -66,7 +66,7 @@ class Artifacts:
             said = json.loads(note.read_text())
             same = said["key"] == dict(key)
             intact = said["sha256"] == _sha256(path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             logger.warning("%s is made anew: %s cannot be read (%r)", path, note.name, error)
             return None
         if not (same and intact):

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from deaot_ros.node import qos
 from deaot_ros.node.frame_history import CameraFrame, CameraMessage
-from deaot_ros.node.timeline import seconds
+from deaot_ros.node.timeline import ArrivalStamps, seconds
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -23,6 +23,9 @@ except ImportError:  # Humble
 
 SHM_SEGMENT = 512 * 1024
 """Bytes of Fast DDS's default shared-memory segment; larger best-effort images get lost."""
+
+FROZEN = 5
+"""Images with one and the same stamp from which on people are told."""
 
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
@@ -68,6 +71,7 @@ class Camera:
         self._fixed = RELIABILITIES.get(parameters.image_reliability)
         self._reliability = self._fixed or qos.BEST_EFFORT
         self._mismatch = ""
+        self._stamps = ArrivalStamps()
         self._stampless = False
         self._bytes = 0
         self.last_received: float | None = None
@@ -114,7 +118,24 @@ class Camera:
                 f"{publishers} publisher(s) on {self.topic} but no image yet; if this lasts, see "
                 f"'no image' in the troubleshooting guide{self._transport_advice()}"
             )
-        return self._transport_advice().removeprefix("; ")
+        return self.warning() or self._transport_advice().removeprefix("; ")
+
+    def warning(self) -> str:
+        """What is wrong with images that arrive, and the remedy; empty: nothing seen."""
+        publishers = len(self._node.get_publishers_info_by_topic(self.topic))
+        if publishers > 1:
+            return (
+                f"{publishers} publishers on {self.topic}: images of several cameras mix, and "
+                "objects get lost; leave one, or start a tracker per camera"
+            )
+        return self._frozen_advice() if self._stamps.frozen >= FROZEN else ""
+
+    def _frozen_advice(self) -> str:
+        return (
+            f"the last {self._stamps.frozen + 1} images on {self.topic} have the same stamp; "
+            "taking the time of arrival. Let the camera stamp every image: outputs carry these "
+            "stamps, and masks find their image by them"
+        )
 
     def _transport_advice(self) -> str:
         profile = any(os.environ.get(name) for name in PROFILE_VARIABLES)
@@ -138,14 +159,16 @@ class Camera:
 
     def _on_message(self, message: CameraMessage) -> None:
         self.last_received = time.monotonic()
-        stamp = seconds(message.header.stamp)
-        if stamp == 0.0:
-            stamp = self._node.get_clock().now().nanoseconds * 1e-9
-            if not self._stampless:
-                self._stampless = True
-                self._node.get_logger().warning(
-                    f"images on {self.topic} have no stamp; taking the time of arrival"
-                )
+        raw = seconds(message.header.stamp)
+        now = self._node.get_clock().now().nanoseconds * 1e-9
+        stamp = self._stamps.take(raw, self.last_received, now)
+        if raw == 0.0 and not self._stampless:
+            self._stampless = True
+            self._node.get_logger().warning(
+                f"images on {self.topic} have no stamp; taking the time of arrival"
+            )
+        if self._stamps.frozen == FROZEN:
+            self._node.get_logger().warning(self._frozen_advice(), throttle_duration_sec=10.0)
         self._bytes = len(message.data)
         self._describe(message)
         self._deliver(CameraFrame(message, message.header, stamp, time.perf_counter()))

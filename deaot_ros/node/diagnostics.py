@@ -18,6 +18,10 @@ OK, WARN, ERROR, STALE = (
 )
 
 
+RECENT = 5.0
+"""Seconds that a frame or request that failed is told of."""
+
+
 class DiagnosticsPublisher:
     """Publishes four tasks."""
 
@@ -72,14 +76,17 @@ class DiagnosticsPublisher:
         level, message = OK, STATE_NAMES[state]
         if state == TrackerStatus.ERROR:
             level = ERROR
+        elif worker.since_fault < RECENT:
+            level, message = WARN, f"{worker.faults} failed, the last: {worker.last_fault}"
         elif worker.flooded:
             ids = ", ".join(map(str, worker.flooded))
             level, message = WARN, f"the masks of objects {ids} have grown beyond belief"
         if worker.fault:
-            message = worker.fault.splitlines()[0]
+            message = worker.fault
         return self._task(
             "tracker", level, message, session=tracker.session, objects=len(tracker.object_ids),
             memory_slots=f"{memory.slots_used}/{memory.slots_capacity}", memory_bytes=memory.bytes,
+            failed=worker.faults,
         )
 
     def _engine(self, worker: Worker, build: EngineBuild | None) -> DiagnosticStatus:

@@ -11,6 +11,10 @@ Frame = TypeVar("Frame")
 Request = Callable[[], None]
 
 
+IN_A_ROW = 2
+"""Requests after which a waiting frame has its turn: a flood of masks must not stop outputs."""
+
+
 class Mailbox(Generic[Frame]):
     """One slot for the newest frame and a queue of requests, which go first.
 
@@ -22,7 +26,13 @@ class Mailbox(Generic[Frame]):
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._requests: deque[Request] = deque()
+        self._in_a_row = 0
         self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``take`` gives no more frames."""
+        return self._closed
 
     @property
     def waiting(self) -> int:
@@ -52,9 +62,12 @@ class Mailbox(Generic[Frame]):
         """Wait for the next request, else frame; None when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._requests or self._frame)
-            if self._requests:
+            turn = self._frame is not None and self._in_a_row >= IN_A_ROW and not self._closed
+            if self._requests and not turn:
+                self._in_a_row += 1
                 return self._requests.popleft()
             if self._closed:
                 return None
+            self._in_a_row = 0
             frame, self._frame = self._frame, None
             return frame

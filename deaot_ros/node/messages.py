@@ -64,6 +64,7 @@ def _object(
 
 
 def to_time(stamp: float) -> Time:
-    """Seconds as a message; times before 1970 become 0."""
-    whole, rest = divmod(round(max(stamp, 0.0) * 1e9), 1_000_000_000)
+    """Seconds as a message; times that it cannot hold become the first or last that it can."""
+    latest = (2**31 - 1) * 10**9 + 999_999_999
+    whole, rest = divmod(min(round(max(stamp, 0.0) * 1e9), latest), 1_000_000_000)
     return Time(sec=whole, nanosec=rest)

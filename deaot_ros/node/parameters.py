@@ -264,7 +264,7 @@ class Parameters:
         names: dict[int, str] = {}
         for entry in filter(None, self.object_labels):
             object_id, colon, name = entry.partition(":")
-            if not colon or not object_id.strip().isdigit() or not name.strip():
+            if not colon or not object_id.strip().isdecimal() or not name.strip():
                 raise ParameterError(
                     f"object_labels holds '{entry}'; expected ID:NAME, for example 1:cup"
                 )

@@ -53,12 +53,12 @@ class StatusPublisher:
         Args:
             worker: what is asked about everything; None: nothing is configured.
             state: of ``TrackerStatus``.
-            message: for people; empty: the one of the last verdict.
+            message: for people; the one of the last verdict is added.
         """
         status = TrackerStatus()
         status.header.stamp = self._node.get_clock().now().to_msg()
         status.state = state
-        status.message = message or self._mask_message
+        status.message = "; ".join(filter(None, (message, self._mask_message)))
         status.last_mask_stamp = self._mask_stamp
         status.last_mask_result = self._mask_result
         if worker is not None:

@@ -75,6 +75,7 @@ class Targets:
         self,
         frame: CameraFrame,
         step: Callable[[CameraFrame, np.ndarray], TrackResult],
+        ending: Callable[[], bool] = lambda: False,
     ) -> CaughtUp | None:
         """Track from ``frame`` through the frames since, until the newest one is reached.
 
@@ -83,13 +84,14 @@ class Targets:
         Args:
             frame: where the tracker stands.
             step: tracks to one frame with its image.
+            ending: whether somebody waits for the end of all work; then it stops where it is.
 
         Returns:
             The newest frame when its step began; None: ``frame`` is the newest.
         """
         reached: CaughtUp | None = None
         duration, last, steps = 0.0, 0.0, 0
-        while waiting := self._history.since(frame.number):
+        while (waiting := self._history.since(frame.number)) and not ending():
             span = waiting[-1].received - frame.received
             interval = max(span / len(waiting), 1e-3)
             stride = max(1, math.ceil(HEADROOM * duration / interval))

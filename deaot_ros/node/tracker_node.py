@@ -36,7 +36,7 @@ WARM_UP_SIZE = (240, 320)
 FOLLOW_PERIOD = 0.5
 """Seconds between looks at who publishes the camera."""
 
-MOST_WAITING = 10
+MOST_WAITING = 5
 """Requests that may wait for the worker when a target mask comes; memory must stay bounded."""
 
 STATUS_PERIOD = 1.0
@@ -116,6 +116,7 @@ class TrackerNode(LifecycleNode):
             lambda: self._settings,
             self.get_logger(),
             self._networks.batches,
+            self._publish_status,
         )
         if isinstance(tracker.runner, SwitchingBackend):
             self._build = EngineBuild(
@@ -203,6 +204,11 @@ class TrackerNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._error(state)
+
+    @property
+    def lost(self) -> str:
+        """Why this process cannot go on; empty: it can."""
+        return self._worker.lost if self._worker is not None else ""
 
     def close(self) -> None:
         """Stop the worker and a build; for the end of the process, whatever the state."""
@@ -363,14 +369,15 @@ class TrackerNode(LifecycleNode):
         def run() -> None:
             try:
                 done.set_result(request())
-            except Exception:
-                fault = traceback.format_exc()
-                self.get_logger().error(fault)
-                done.set_result((False, f"failed: {fault.splitlines()[-1]}"))
+            except Exception as error:
+                done.set_result((False, worker.report(error)))
             if self.executor is not None:
                 self.executor.wake()
 
-        if not self._configured().call(run):
+        worker = self._configured()
+        if worker.waiting >= MOST_WAITING:
+            return False, f"{worker.waiting} requests wait already; ask again when they are done"
+        if not worker.call(run):
             run()  # not active: no other thread has the tracker
         answer: Awaitable[tuple[bool, str]] = done
         return await answer
@@ -434,4 +441,5 @@ class TrackerNode(LifecycleNode):
             return TrackerStatus.BUILDING_ENGINE, build.note
         tracking = bool(worker.tracker.object_ids)
         state = TrackerStatus.TRACKING if tracking else TrackerStatus.IDLE
-        return state, build.note if build is not None else ""
+        note = build.note if build is not None else ""
+        return state, "; ".join(filter(None, (note, camera.warning())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
@@ -12,8 +13,9 @@ import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import Image
 
-from deaot_ros.errors import DeaotError, ImageError
+from deaot_ros.errors import ImageError
 from deaot_ros.node.batches import Batches
+from deaot_ros.node.failures import Throttle, explain
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.mailbox import Mailbox
 from deaot_ros.node.outputs import Outputs
@@ -22,6 +24,12 @@ from deaot_ros.node.statistics import Statistics
 from deaot_ros.node.targets import Targets
 from deaot_ros.node.timeline import Timeline
 from deaot_ros.tracking import Step, Tracker, TrackResult
+
+_REPORT_PERIOD = 2.0
+"""Seconds until the same fault is logged again."""
+
+_TELL_PERIOD = 0.5
+"""Seconds between words about faults, which may come with every frame."""
 
 _EARLY = 0.95
 """Fraction of max_rate's period after which a frame counts as on time: cameras jitter."""
@@ -44,6 +52,7 @@ class Worker:
         parameters: Callable[[], Parameters],
         logger: RcutilsLogger,
         batches: Batches,
+        on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; ``start`` begins.
 
@@ -53,17 +62,24 @@ class Worker:
             parameters: gives those in force.
             logger: of the node.
             batches: run the network; other nodes may share them.
+            on_fault: called in the worker's thread after a frame or request failed, not often.
         """
         self.tracker = tracker
         self.statistics = Statistics()
         self.enabled = True
         self.fault = ""
+        self.faults = 0
+        self.last_fault = ""
+        self.lost = ""
         self.flooded: tuple[int, ...] = ()
         self.image_size: tuple[int, int] | None = None  # (height, width) of the newest image
         self._outputs = outputs
         self._parameters = parameters
         self._logger = logger
         self._batches = batches
+        self._on_fault = on_fault
+        self._told = self._failed_at = -math.inf
+        self._throttle = Throttle(_REPORT_PERIOD)
         self._history = FrameHistory(parameters().frame_history)
         self._timeline = Timeline()
         self._targets = Targets(tracker, self._history, self._timeline)
@@ -123,6 +139,11 @@ class Worker:
             MaskError, ImageError: nothing was changed.
         """
         parameters = self._parameters()
+        newest = self._history.newest()
+        unseen = newest is not None and newest.number > self._position
+        # Requests go before images: a jump of time must not pass unseen behind a mask.
+        if newest and unseen and self._timeline.jumped(newest.stamp) and self._in_time(newest):
+            self._timeline.advance(newest.stamp)
         with self._batches.turn():
             frame = self._targets.apply(mask, mode, parameters)
         newest = self._history.newest()
@@ -131,7 +152,7 @@ class Worker:
         ids = ", ".join(map(str, self.tracker.object_ids))
         done = f"tracking {ids} from the image {behind:.2f} s ago"
         if parameters.catch_up and self.enabled:
-            reached = self._targets.catch_up(frame, self._step)
+            reached = self._targets.catch_up(frame, self._step, self._ending)
             if reached is not None:
                 self._publish(reached.frame, reached.image, reached.result)
                 done += f", caught up in {reached.steps} steps"
@@ -144,19 +165,24 @@ class Worker:
 
     def _run(self, mailbox: Mailbox[CameraFrame]) -> None:
         while (job := mailbox.take()) is not None:
+            before = self.faults
             try:
                 if isinstance(job, CameraFrame):
                     self._process(job)
                 else:
                     job()
+            except Exception as error:  # whatever it is, the next frame may be fine
+                self.report(error)
+            if self.lost:
+                return
+            if self.faults == before:
                 self.fault = ""
-            except DeaotError as error:
-                self._report(str(error))
-            except Exception:  # whatever it is, the next frame may be fine
-                self._report(f"a frame failed: {traceback.format_exc()}")
 
     def _process(self, frame: CameraFrame) -> None:
-        if not self.enabled or frame.number <= self._position or not self._in_time(frame):
+        if not self.enabled:
+            self._shrink_history(frame)  # masks may be drawn on it; whole images would pile up
+            return
+        if frame.number <= self._position or not self._in_time(frame):
             return
         started = time.perf_counter()
         limit = self._parameters().max_rate
@@ -206,8 +232,11 @@ class Worker:
 
     def _shrink_history(self, frame: CameraFrame) -> None:
         """Bring some older frames to network size; the newest may still be waited for."""
-        assert frame.size is not None
-        size = self.tracker.network_size(*frame.size)
+        message = frame.message
+        size = (message.height, message.width) if isinstance(message, Image) else frame.size
+        if size is None or 0 in size:
+            return
+        size = self.tracker.network_size(*size)
         large = (f for f in self._history.until(frame.number) if f.exceeds(size))
         for old in islice(large, _SHRUNK_PER_FRAME):
             try:
@@ -230,14 +259,38 @@ class Worker:
             self._timeline.restart()
             self._logger.warning(
                 f"stamps went back to {frame.stamp:.3f}: forgot {lost} objects, session "
-                f"{self.tracker.session} begins; time_jump_policy continue would keep them"
+                f"{self.tracker.session} begins; time_jump_policy continue would keep them",
+                throttle_duration_sec=2.0,
             )
         else:
             self._history.clear()
             self._timeline.bridge(frame.stamp)
-            self._logger.warning(f"stamps went back to {frame.stamp:.3f}: tracking goes on")
+            self._logger.warning(
+                f"stamps went back to {frame.stamp:.3f}: tracking goes on",
+                throttle_duration_sec=2.0,
+            )
         return True
 
-    def _report(self, fault: str) -> None:
-        self.fault = fault
-        self._logger.error(fault, throttle_duration_sec=2.0)
+    @property
+    def since_fault(self) -> float:
+        """Seconds since a frame or request failed; infinite before the first."""
+        return time.monotonic() - self._failed_at
+
+    def _ending(self) -> bool:
+        return self._mailbox is None or self._mailbox.closed
+
+    def report(self, error: Exception) -> str:
+        """Tell people of a frame or request that failed; gives what they are told."""
+        failure = explain(error)
+        self.fault = self.last_fault = failure.message
+        self.faults += 1
+        self._failed_at = now = time.monotonic()
+        self.lost = failure.message if failure.final else ""
+        if self._throttle.allows(failure.message):
+            self._logger.error(failure.message)
+        if not failure.expected:
+            self._logger.error(traceback.format_exc(), throttle_duration_sec=10.0)
+        if now - self._told >= _TELL_PERIOD:
+            self._told = now
+            self._on_fault()
+        return failure.message

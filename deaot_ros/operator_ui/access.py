@@ -66,7 +66,8 @@ class Access:
                 return f"this server answers as localhost only, not as '{name}'"
             return ""
         given = request.query.get("token") or request.cookies.get(COOKIE, "")
-        if hmac.compare_digest(given.encode(), self.token.encode()):
+        # Bytes of a header that are no UTF-8 come as surrogates.
+        if hmac.compare_digest(given.encode(errors="surrogateescape"), self.token.encode()):
             return ""
         return "wrong or missing token; open the address that the server printed when it started"
 
@@ -83,8 +84,12 @@ class Access:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if reason := self.refusal(request):
-                raise web.HTTPForbidden(text=f"{reason}\n")
-            response = await handler(request)
+                raise web.HTTPForbidden(text=f"{reason}\n", headers=_HEADERS)
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                error.headers.update(_HEADERS)
+                raise
             if not response.prepared:
                 response.headers.update(_HEADERS)
                 if self.token and request.query.get("token"):

@@ -109,7 +109,7 @@ def load_calibration(weights: Path) -> Calibration:
             tuple(map(float, content["probability"])), tuple(map(float, content["chance"]))
         )
         made_for = str(content["weights_sha256"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a calibration of scores ({error}); expected JSON with the lists "
             "'probability' and 'chance' and with 'weights_sha256'. Delete it, or renew it: "

@@ -144,10 +144,19 @@ class Engine:
 
     def memorise(self, frame: Frame) -> None:
         """Make a matched frame, with the places it has now, short-term memory."""
+        self.form_entry(frame)
+        self.follow(frame)
+
+    def form_entry(self, frame: Frame) -> None:
+        """Compute what memory would hold of a matched frame; nothing is remembered yet."""
         assert frame.contexts is not None, "a frame is remembered once, after match"
         frame.entry = self._backend.memorise(frame.contexts, self._network_labels(frame.places))
-        self._memory.follow(frame.entry, frame.stamp)
         frame.contexts = None
+
+    def follow(self, frame: Frame) -> None:
+        """Make a frame whose entry was formed short-term memory."""
+        assert frame.entry is not None, "follow comes after form_entry"
+        self._memory.follow(frame.entry, frame.stamp)
 
     def due(self, frame: Frame) -> bool:
         """Whether it is time for a predicted frame to enter long-term memory."""
@@ -208,12 +217,16 @@ class Engine:
         if known:
             kept = kept.masked_fill(torch.isin(kept, kept.new_tensor(known)), 0)
         frame.places = torch.where(marked > 0, marked, kept)
-        frame.contexts = None
-        entry = self._backend.reference(frame.features, self._network_labels(frame.places))
-        frame.entry = None
-        self._memory.pin(
-            entry, frame.number, frame.stamp, pinned, seen, self._view(frame, entry)
-        )
+        frame.contexts = frame.entry = None
+        try:
+            entry = self._backend.reference(frame.features, self._network_labels(frame.places))
+            self._memory.pin(
+                entry, frame.number, frame.stamp, pinned, seen, self._view(frame, entry)
+            )
+        except Exception:  # out of memory: labels must not show ids that nobody tracks
+            for object_id in new:
+                self.remove(object_id)
+            raise
 
     def remove(self, object_id: int) -> None:
         """Forget an id. What memory holds of it stays there unused; its place is retired."""

@@ -48,6 +48,12 @@ class ObjectLife:
     def tracked(self) -> bool:
         return self.state is ObjectState.TRACKED
 
+    def rescale(self, x: float, y: float) -> None:
+        """The camera has another resolution now: ``x`` and ``y`` times the pixels of before."""
+        self._largest_trusted = round(self._largest_trusted * x * y)
+        self._typical_area *= x * y
+        self._centroid = (self._centroid[0] * x, self._centroid[1] * y)
+
     def confirm(self, shape: Shape, stamp: float) -> None:
         """A person said where the object is."""
         self.state = ObjectState.TRACKED

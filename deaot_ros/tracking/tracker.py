@@ -13,7 +13,13 @@ import torch
 from torch import Tensor
 
 from deaot_ros.backends import Backend, TorchBackend, load_backend
-from deaot_ros.errors import CheckpointError, MaskError, MaskErrorCode, NotStartedError
+from deaot_ros.errors import (
+    CheckpointError,
+    MaskError,
+    MaskErrorCode,
+    NotFiniteError,
+    NotStartedError,
+)
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
 from deaot_ros.tracking import labelling
@@ -93,6 +99,7 @@ class Tracker:
         self._lives: dict[int, ObjectLife] = {}
         self._removed: list[TrackedObject] = []
         self._stamp: float | None = None
+        self._size: tuple[int, int] | None = None
         self._idle_frames = 0
 
     @classmethod
@@ -239,7 +246,7 @@ class Tracker:
             confidence: also give the probability of being any object.
 
         Raises:
-            ImageError: nothing was changed.
+            ImageError, NotFiniteError: nothing was changed.
         """
         image = check_image(image)
         size = output_size or (image.shape[0], image.shape[1])
@@ -296,18 +303,26 @@ class Tracker:
         """Label a matched frame and remember it; waits for nothing."""
         found = engine.label(frame, logits, size, confidence)
         scores = labelling.scores(logits, engine.identities.live_places())
-        engine.memorise(frame)
+        engine.form_entry(frame)
         return Seen(frame, found.foreground, scores)
 
     def _conclude(self, engine: Engine, seen: Seen) -> TrackResult:
-        # Everything is under way on the device; the first transfer waits for it. Long-term memory
-        # is written last: whether the frame is worth it is known only now.
+        # Everything is under way on the device; the first transfer waits for it. Memory is written
+        # last: whether the frame is worth it is known only now.
         frame = seen.frame
         labels = engine.labels_of(frame)
         foreground = None
         if seen.foreground is not None:
             foreground = (seen.foreground * 255).round_().to(torch.uint8).cpu().numpy()
-        observed, shapes = self._observe(engine, labels, seen.scores.cpu().numpy(), frame.stamp)
+        scores = seen.scores.cpu().numpy()
+        if not np.isfinite(scores).all():  # one such frame in memory would spoil all later
+            raise NotFiniteError(
+                "the network gave values that are not finite (NaN or Inf) for this image; it is "
+                f"left out and memory stays as it was. Precision is {self.precision}: use fp32 "
+                "where it is fp16, else check the weights"
+            )
+        engine.follow(frame)
+        observed, shapes = self._observe(engine, labels, scores, frame.stamp)
         if engine.due(frame):
             shows = [i for i, life in self._lives.items() if life.tracked]
             away = [i for i, life in self._lives.items() if not life.tracked]
@@ -455,14 +470,16 @@ class Tracker:
     ) -> TrackResult:
         """Begin a session on an image, which may be smaller than the mask drawn on it."""
         height, width = mask.shape
-        self._engine = Engine(
+        engine = Engine(
             self._backend,
             self.network_size(height, width),
             self.settings.memory,
             self.settings.max_objects,
         )
-        self._engine.see(image, np.zeros_like(mask), stamp)
-        return self._refer(self._engine, mask, ids)
+        engine.see(image, np.zeros_like(mask), stamp)
+        result = self._refer(engine, mask, ids)
+        self._engine = engine  # last: an engine that failed half-way would fail every frame
+        return result
 
     def _refer(self, engine: Engine, mask: np.ndarray, ids: tuple[int, ...]) -> TrackResult:
         """Merge a checked mask into the engine's newest frame."""
@@ -470,8 +487,14 @@ class Tracker:
         assert frame is not None
         others = {i: life for i, life in self._lives.items() if i not in ids}
         seen = [i for i, life in others.items() if life.tracked]
-        engine.refer(frame, mask, ids, seen, len(seen) == len(others))
+        try:
+            engine.refer(frame, mask, ids, seen, len(seen) == len(others))
+        except Exception:
+            if engine.usage.slots_used == 0 and others:  # memory was to start anew
+                self.reset()
+            raise
         labels = engine.labels_of(frame)
+        self._follow_size(labels)
         shapes = measure(labels, engine.identities.ids)
         for object_id in ids:
             life = self._lives.setdefault(object_id, ObjectLife())
@@ -488,6 +511,7 @@ class Tracker:
         self, engine: Engine, labels: np.ndarray, scores: np.ndarray, stamp: float
     ) -> tuple[list[TrackedObject], dict[int, Shape]]:
         """Judge every object by what the frame shows."""
+        self._follow_size(labels)
         shapes = measure(labels, self.object_ids)
         diagonal = math.hypot(*labels.shape)
         objects: list[TrackedObject] = []
@@ -499,6 +523,14 @@ class Tracker:
             life.observe(shape, score, stamp, diagonal, self._states)
             objects.append(_describe(object_id, life, shape, score))
         return objects, shapes
+
+    def _follow_size(self, labels: np.ndarray) -> None:
+        """What is known of objects is in pixels of the camera, whose resolution may change."""
+        size, known = (labels.shape[0], labels.shape[1]), self._size
+        if known is not None and known != size:
+            for life in self._lives.values():
+                life.rescale(size[1] / known[1], size[0] / known[0])
+        self._size = size
 
     def _settle(self, objects: list[TrackedObject]) -> tuple[TrackedObject, ...]:
         """Forget the objects that were away for too long; all objects of the frame by id."""

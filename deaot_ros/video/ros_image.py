@@ -6,15 +6,22 @@ data that do not fit their description with one clear message.
 
 from __future__ import annotations
 
+import io
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image as PictureFile
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
+
+
+MOST_PIXELS = 2**26
+"""Pixels that a compressed image may have: two of 8K. A few kilobytes can ask for gigabytes."""
 
 
 class Layout(NamedTuple):
@@ -101,9 +108,15 @@ def decode_compressed(message: CompressedImage) -> np.ndarray:
     """Compressed camera image (JPEG, PNG and what else OpenCV reads) to uint8 RGB [H, W, 3].
 
     Raises:
-        ImageError: the data are no image.
+        ImageError: the data are no image, or one of more than ``MOST_PIXELS``.
     """
     data = np.frombuffer(message.data, np.uint8)
+    pixels = _announced_pixels(data)
+    if pixels > MOST_PIXELS:
+        raise ImageError(
+            f"compressed image of {data.size} bytes would have {pixels >> 20} million pixels; "
+            f"expected at most {MOST_PIXELS >> 20} million. Send smaller images"
+        )
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:  # OpenCV refuses absurd sizes by an exception
@@ -114,6 +127,17 @@ def decode_compressed(message: CompressedImage) -> np.ndarray:
             "decoded; expected jpeg or png from image_transport's compressed plugin"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _announced_pixels(data: np.ndarray) -> int:
+    """Pixels that compressed data say they have; 0 where that cannot be told."""
+    try:
+        with PictureFile.open(io.BytesIO(data)) as picture:
+            return picture.size[0] * picture.size[1]
+    except PictureFile.DecompressionBombError as error:
+        return int(re.findall(r"\d+", f"{error} {2**62}")[0])
+    except Exception:  # not a picture, or damaged: decoding will tell
+        return 0
 
 
 def decode_labels(message: Image) -> np.ndarray:

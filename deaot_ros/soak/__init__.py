@@ -1,0 +1,1 @@
+"""Hours of faults against the real node: ``deaot soak``."""

@@ -1,0 +1,135 @@
+"""What a soak saw: growth per hour, latency over time, recoveries, violated rules."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deaot_ros.soak.resources import Usage, slope
+
+WARM_UP = 0.2
+"""Part of the time that slopes leave out: allocators and caches fill."""
+
+_PARTS = 10
+
+
+@dataclass
+class Record:
+    """Filled while the soak runs. Times are seconds since it began, latencies ms.
+
+    ``lost`` has an entry for each time that the network did not see an object which the node knows
+    and does not call TRACKED: of that the weights are judged elsewhere, by benchmarks.
+    """
+
+    seed: int
+    rate: float
+    on_gpu: bool = False
+    violations: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    latencies: list[tuple[float, float]] = field(default_factory=list)
+    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    processed: int = 0
+    _base: int = 0
+    _newest: int = 0
+
+    def sample(self, moment: float, held: Usage, segments: int, processed: int) -> None:
+        """Take what the node holds, and how many frames it has processed since activation."""
+        self.times.append(moment)
+        self.usages.append(held)
+        self.segments.append(segments)
+        if processed < self._newest:  # activated anew
+            self._base += self._newest
+        self._newest = processed
+        self.processed = self._base + processed
+
+    def suffered(self, name: str) -> None:
+        """Count a fault."""
+        self.faults[name] += 1
+
+    def line(self, moment: float) -> str:
+        """Where it stands, for people."""
+        host = self.usages[-1].host if self.usages else 0.0
+        return (
+            f"{moment / 60:5.1f} min: {self.processed} frames, {sum(self.faults.values())} faults, "
+            f"{host:.1f} MB, {len(self.violations)} violations"
+        )
+
+    def slopes(self) -> dict[str, float]:
+        """Growth per hour after the warm-up."""
+        if not self.times:
+            return {}
+        first = next(i for i, t in enumerate(self.times) if t >= WARM_UP * self.times[-1])
+        times = self.times[first:]
+        columns = {
+            name: [float(getattr(u, name)) for u in self.usages[first:]] for name in Usage._fields
+        }
+        columns["segments"] = [float(n) for n in self.segments[first:]]
+        return {name: slope(times, values) for name, values in columns.items()}
+
+    def latency_parts(self) -> list[tuple[float, float, float, float]]:
+        """Per tenth of the time: its end (min), p50, p95 and p99 in ms, between faults."""
+        if not self.latencies:
+            return []
+        end = self.latencies[-1][0]
+        rows = []
+        for part in range(_PARTS):
+            low, high = end * part / _PARTS, end * (part + 1) / _PARTS
+            values = [v for t, v in self.latencies if low < t <= high]
+            if values:
+                p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
+                rows.append((high / 60, p50, p95, p99))
+        return rows
+
+    def write(self, file: Path) -> None:
+        """Everything as JSON."""
+        content = {
+            "seed": self.seed,
+            "rate": self.rate,
+            "processed": self.processed,
+            "faults": dict(self.faults),
+            "recovery_s": {k: {"median": float(np.median(v)), "worst": max(v)}
+                           for k, v in sorted(self.recoveries.items())},
+            "slopes_per_hour": self.slopes(),
+            "latency_ms": [
+                dict(zip(("minute", "p50", "p95", "p99"), row)) for row in self.latency_parts()
+            ],
+            "samples": [
+                {"second": t, **u._asdict(), "segments": n}
+                for t, u, n in zip(self.times, self.usages, self.segments)
+            ],
+            "lost_from_sight": self.lost,
+            "violations": self.violations,
+        }
+        file.write_text(json.dumps(content, indent=1) + "\n")
+
+    def lines(self) -> Sequence[str]:
+        """For people."""
+        rows = [
+            f"frames processed   {self.processed}",
+            f"faults             {sum(self.faults.values())} of {len(self.faults)} kinds, "
+            f"seed {self.seed}",
+        ]
+        units = {"host": "MB", "device": "MB", "shared": "MB"}
+        for name, value in self.slopes().items():
+            now = getattr(self.usages[-1], name, self.segments[-1])
+            unit = units.get(name, "")
+            rows.append(f"{name:18} {now:8.1f} {unit:2} at the end, {value:+8.2f} {unit} per hour")
+        rows.append("latency between faults (ms)   minute     p50     p95     p99")
+        for minute, p50, p95, p99 in self.latency_parts():
+            rows.append(f"{'':28}{minute:8.1f}{p50:8.0f}{p95:8.0f}{p99:8.0f}")
+        if self.recoveries:
+            worst = max(self.recoveries, key=lambda k: max(self.recoveries[k]))
+            slowest = max(self.recoveries[worst])
+            rows.append(f"slowest recovery   {slowest:.2f} s, after '{worst}'")
+        rows.append(f"lost from sight     {len(self.lost)} times, marked again")
+        rows.append(f"rules violated     {len(self.violations)}")
+        return [*rows, *(f"  {v}" for v in self.violations)]

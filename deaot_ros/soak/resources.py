@@ -1,0 +1,73 @@
+"""What a process holds, as Linux counts it, and how that grows."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+_SHM = Path("/dev/shm")
+
+
+class Usage(NamedTuple):
+    """Of one process at one moment.
+
+    Attributes:
+        host: private and shared resident memory without shared segments, MB (RssAnon).
+        device: on all GPUs, MB; 0 without one.
+        shared: shared-memory segments that it maps, MB.
+        files: open file descriptors.
+        threads: of the process.
+    """
+
+    host: float
+    device: float
+    shared: float
+    files: int
+    threads: int
+
+
+def usage(pid: int, with_device: bool = False) -> Usage:
+    """Measure process ``pid``; asking for the device costs the start of nvidia-smi.
+
+    Raises:
+        OSError: it has ended.
+    """
+    status = _status(pid)
+    return Usage(
+        host=int(status["RssAnon"].split()[0]) / 1024,
+        device=_device_memory(pid) if with_device else 0.0,
+        shared=int(status["RssShmem"].split()[0]) / 1024,
+        files=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
+        threads=int(status["Threads"]),
+    )
+
+
+def shared_segments() -> int:
+    """Files of Fast DDS in this machine's shared memory."""
+    return sum(1 for _ in _SHM.glob("fastdds_*")) + sum(1 for _ in _SHM.glob("fastrtps_*"))
+
+
+def slope(seconds: Sequence[float], values: Sequence[float]) -> float:
+    """Least-squares growth per hour; 0 for fewer than three values."""
+    if len(values) < 3:
+        return 0.0
+    return float(np.polyfit(np.asarray(seconds) / 3600, values, 1)[0])
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _device_memory(pid: int) -> float:
+    if shutil.which("nvidia-smi") is None:
+        return 0.0
+    asked = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+    rows = (line.split(",") for line in done.stdout.splitlines() if line.count(",") == 1)
+    return float(sum(int(used) for owner, used in rows if int(owner) == pid))
