@@ -290,7 +290,7 @@ class Worker:
             self._logger.error(failure.message)
         if not failure.expected:
             self._logger.error(traceback.format_exc(), throttle_duration_sec=10.0)
-        if now - self._told >= _TELL_PERIOD:
+        if failure.final or now - self._told >= _TELL_PERIOD:
             self._told = now
             self._on_fault()
         return failure.message

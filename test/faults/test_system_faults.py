@@ -313,7 +313,7 @@ def test_device_lost(faulty: Bench) -> None:
     before = len(faulty.process.output)
     trigger(faulty, "lost")
     faulty.show()
-    faulty.status("the device is lost", TrackerStatus.ERROR)
+    faulty.status("the device is lost")
     assert faulty.process.wait() == 1
     last = faulty.process.output.strip().splitlines()[-1]
     assert "the device is lost" in last and "Start it again" in last, faulty.process.output
