@@ -93,6 +93,11 @@ class Bench:
         stamp = self.now() if stamp is None else stamp
         return self.send(image_message(image, stamp, encoding, **fields), truth)
 
+    def show_again(self) -> int:
+        """Publish the newest picture once more: the scene stands still."""
+        self._moment -= STEP
+        return self.show()
+
     def answer(self, stamp: int) -> TrackedObjectArray:
         """Wait for the outputs of the image with this stamp."""
         robot = self.robot
@@ -202,6 +207,10 @@ class Bench:
         at_most = 2 + (time.monotonic() - self._log_began) / LOG_PERIOD
         assert len(lines) <= at_most, lines
         self.observe(f'log: "{_brief(lines[0])}"')
+
+    def let_speak(self) -> None:
+        """Wait until the node may say again what it said in the test before."""
+        self.robot.listen(LOG_PERIOD)
 
     def status(self, words: str, state: int | None = None) -> TrackerStatus:
         """A status comes that says so."""

@@ -156,6 +156,7 @@ def test_overtaking(bench: Bench) -> None:
 @fault("stamps run backwards", "ten images, each half a second before the last",
        "each is a new session; told, throttled")  # fmt: skip
 def test_backward_stamps(bench: Bench) -> None:
+    bench.let_speak()
     start = bench.now()
     for number in range(1, 11):
         bench.answer(bench.show(stamp=start - number * SECOND // 2))
@@ -165,7 +166,7 @@ def test_backward_stamps(bench: Bench) -> None:
 
 @fault("a bag loops", "stamps go back by 30 s", "a new session, told with the remedy")
 def test_bag_loop(bench: Bench) -> None:
-    bench.robot.listen(2.0)  # such words are throttled
+    bench.let_speak()
     bench.go_to(bench.now() - 30 * SECOND)
     bench.forgotten()
     bench.said("stamps went back to .*forgot 2 objects.*continue would keep them")
