@@ -45,7 +45,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         Path(file).write_text(json.dumps(session.config.stash.get(OBSERVED, {}), indent=1))
 
 
-@pytest.fixture(scope="session")
+# Not the whole session: a node that goes on running answers the images of other tests.
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Bench]:
     log = tmp_path_factory.mktemp("faults") / "tracker.log"
     with TrackerProcess(log, **NODE) as process:

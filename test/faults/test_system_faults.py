@@ -529,7 +529,7 @@ def test_an_hour_without_objects(bench: Bench) -> None:
 
 
 @fault("tiny shared-memory segment", "the default profile of Fast DDS, images of 2 MB, best effort",
-       "what arrives is processed; the remedy is told")  # fmt: skip
+       "the remedy is told; what fits is processed")  # fmt: skip
 def test_small_segment(make_bench: Callable[..., Bench], tmp_path: Path) -> None:
     import cv2
     from robot import BEST_EFFORT
@@ -551,10 +551,15 @@ def test_small_segment(make_bench: Callable[..., Bench], tmp_path: Path) -> None
         return any(words in s.message for array in robot.diagnostics for s in array.status)
 
     sent = 0
-    while not (told() and robot.objects):
+    while not told():
         bench.show(lambda i: cv2.resize(i, (960, 720)))
         robot.listen(0.3)
         sent += 1
         assert time.monotonic() < deadline
-    bench.observe(f"{len(robot.objects)} of {sent} arrived; `/diagnostics` input")
+    arrived = len(robot.objects)  # chance has a part in it
+    bench.observe(f"{arrived} of {sent} arrived; `/diagnostics` input")
+    while len(robot.objects) == arrived:  # one that fits
+        bench.show()
+        robot.listen(0.3)
+        assert time.monotonic() < deadline
     bench.check()
