@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 
-from bench import NODE, Bench
+from bench import NODE, Bench, next_domain
 from robot import Robot, TrackerProcess
 
 from deaot_ros.demo.environment import enter_private_ros
@@ -81,8 +80,7 @@ def make_bench(
         if process is None:
             log = tmp_path / f"tracker{len(ends)}.log"
             process = TrackerProcess(log, **{**NODE, **parameters})
-        # Out of sight of the shared node.
-        domain = int(os.environ["ROS_DOMAIN_ID"]) % 101 + 1
+        domain = next_domain()
         process.environment["ROS_DOMAIN_ID"] = str(domain)
         process.__enter__()
         ends.append(process.kill)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench import IDS, NODE, Bench
+from bench import IDS, NODE, Bench, next_domain
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -94,7 +94,7 @@ WEIGHTS = {
 def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A node that waits to be configured."""
     process = TrackerProcess(tmp_path_factory.mktemp("node") / "log", **NODE, autostart=False)
-    domain = int(os.environ["ROS_DOMAIN_ID"]) % 101 + 1
+    domain = next_domain()
     process.environment["ROS_DOMAIN_ID"] = str(domain)
     with process:
         robot = Robot(domain=domain)
@@ -158,7 +158,7 @@ def test_no_log_folder(tmp_path: Path, observe: Callable[[str], None]) -> None:
     process = TrackerProcess(tmp_path / "log", **NODE)
     process.environment |= {
         "ROS_LOG_DIR": str(tmp_path / "file" / "below"),
-        "ROS_DOMAIN_ID": str(int(os.environ["ROS_DOMAIN_ID"]) % 101 + 1),
+        "ROS_DOMAIN_ID": str(next_domain()),
     }
     with process:
         robot = Robot(domain=int(process.environment["ROS_DOMAIN_ID"]))
@@ -229,7 +229,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Ben
     process = TrackerProcess(folder / "log", **NODE)
     process.module = "faulty_node"
     here = str(Path(__file__).parent)
-    domain = int(os.environ["ROS_DOMAIN_ID"]) % 101 + 1
+    domain = next_domain()
     process.environment |= {
         "DEAOT_FAULT": str(folder / "fault"),
         "PYTHONPATH": os.pathsep.join([here, child_environment()["PYTHONPATH"]]),
