@@ -17,6 +17,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -147,7 +148,14 @@ class Robot:
         self.spin_until(self.operator.get_subscription_count, "tracker at the masks")
         for topic in ("mask", "objects"):
             self.spin_until(lambda t=topic: self.node.count_publishers(t), topic)
+        # It subscribes anew once it sees what the camera offers; an image in between is lost.
+        self.spin_until(lambda: all(map(self._followed, cameras)), "subscriber as reliable as us")
         self.listen(0.3)
+
+    def _followed(self, camera: Publisher) -> bool:
+        listeners = self.node.get_subscriptions_info_by_topic(camera.topic_name)
+        offered = camera.qos_profile.reliability
+        return all(listener.qos_profile.reliability == offered for listener in listeners)
 
     def status_where(self, condition: Callable[[TrackerStatus], bool], what: str) -> TrackerStatus:
         """The first status from now on of which ``condition`` is true."""
