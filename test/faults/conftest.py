@@ -20,6 +20,15 @@ enter_private_ros()
 OBSERVED = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A fault is tried again before it counts: which picture of the scene it meets depends on the
+    time that tests before it took, and the network does not find every object in every picture
+    again. The report says which ones were."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.flaky(reruns=2))
+
+
 @pytest.fixture(scope="session")
 def seed(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--fault-seed"))
