@@ -167,6 +167,13 @@ class Bench:
             self.mark()
         self.session = self.newest().session
 
+    def rewind(self) -> None:
+        """Begin anew with the scene's first picture, whatever tests before this one saw."""
+        self._moment = 0.0
+        assert self.robot.call(Trigger, "tracker/reset").success
+        self.mark()
+        self.session = self.newest().session
+
     # What must hold
 
     def newest(self) -> TrackedObjectArray:

@@ -100,6 +100,7 @@ def test_encoding_jumps(bench: Bench) -> None:
 @fault("stamps stand still", "20 images with one stamp",
        "time of arrival stands in; told once; objects go on moving, hiding and returning")
 def test_frozen_stamps(bench: Bench) -> None:  # fmt: skip
+    bench.rewind()
     stamp = bench.follow()
     memory = bench.robot.status_where(bool, "status").memory_bytes
     for number in range(20):
