@@ -11,7 +11,6 @@ import torch
 
 from deaot_ros.backends import BACKENDS, TorchBackend, load_backend
 from deaot_ros.backends.artifacts import Artifacts
-from deaot_ros.backends.captured_graph import CapturedGraph, in_place_inputs
 from deaot_ros.backends.graph_backend import GraphBackend
 from deaot_ros.backends.graph_files import GraphFiles
 from deaot_ros.backends.onnxruntime_graphs import OnnxRuntimeGraphs
@@ -229,18 +228,6 @@ def test_graphs_that_answer_otherwise_are_not_adopted(cache: Path) -> None:
 def test_what_cannot_be_had_is_an_error(backend: str, precision: str, said: str) -> None:
     with pytest.raises(DeviceError, match=said):
         load_backend(build_network("deaot-t"), "cpu", backend, precision)
-
-
-def test_a_recording_is_renewed_when_the_bank_moves() -> None:
-    names = ("x4", "bias", "long_keys_0", "long_values_0", "short_keys_0", "short_values_0")
-    assert in_place_inputs(names) == [1, 2, 3]
-    tensors = [torch.zeros(4) for _ in names]
-    graph = CapturedGraph(list, in_place_inputs(names), torch.device("cpu"), stream=None)
-    before = graph.addresses(tensors)
-    tensors[0] = torch.zeros(4)
-    assert graph.addresses(tensors) == before
-    tensors[2] = torch.zeros(4)
-    assert graph.addresses(tensors) != before
 
 
 def test_what_runs_and_why_is_said() -> None:

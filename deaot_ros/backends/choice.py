@@ -65,8 +65,13 @@ def load_backend(
         backend, reason = _best(resolved, network.variant)
         in_background = in_background or backend != "torch"
     _check_precision("torch" if in_background else backend, precision, resolved)
-    if backend == "torch":
-        return TorchBackend(network, resolved, precision, reason)
+    if backend == "torch-graph" and resolved.type != "cuda":
+        raise DeviceError(
+            f"backend torch-graph records CUDA graphs and cannot run on {resolved}; use backend "
+            "torch or torch-compile"
+        )
+    if backend in ("torch", "torch-graph"):
+        return TorchBackend(network, resolved, precision, reason, backend == "torch-graph")
     if in_background and precision == "bf16" and backend == "onnxruntime":
         _check_precision(backend, precision, resolved)
     # A graph is made when its shapes are met, so the network is kept, and torch has its own.
@@ -101,9 +106,8 @@ def _check_precision(backend: str, precision: str, device: torch.device) -> None
 def _runtime(
     network: DeAOT, device: torch.device, backend: str, precision: str, folder: Path
 ) -> GraphRuntime:
-    if backend.startswith("torch"):
-        compiler = "inductor" if backend == "torch-compile" else None
-        return TorchGraphs(network, device, precision, compiler)
+    if backend == "torch-compile":
+        return TorchGraphs(network, device, precision)
     if backend == "onnxruntime":
         return OnnxRuntimeGraphs(GraphFiles(network, precision, folder), device)
     if device.type != "cuda":

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deaot_ros.backends.graph_files import shapes_of
 from deaot_ros.backends.images import to_input
+from deaot_ros.backends.rungs import rung_of
 from deaot_ros.export import FUNCTIONS, Shapes
 from deaot_ros.network.attention import Grid
 from deaot_ros.network.layer import LayerContext, LayerMemory
@@ -20,19 +21,6 @@ from deaot_ros.network.variants import Variant
 Graph = Callable[[Sequence[Tensor]], list[Tensor]]
 """A loaded graph: its inputs in order, contiguous and on the device, to its outputs in order."""
 
-_RUNG = 3  # ratio of the numbers of memory frames that there are graphs for
-
-
-def rungs(capacity: int) -> list[int]:
-    """Numbers of memory frames that graphs are made for: powers of three, and ``capacity``."""
-    found = []
-    rung = 1
-    while rung < capacity:
-        found.append(rung)
-        rung *= _RUNG
-    return [*found, capacity]
-
-
 class GraphRuntime(Protocol):
     """Loads graphs.
 
@@ -41,12 +29,14 @@ class GraphRuntime(Protocol):
         device: where tensors are.
         precision: of features and memory.
         variant: of the network.
+        recordable: whether a CUDA graph can record the graphs, once they have run.
     """
 
     name: str
     device: torch.device
     precision: str
     variant: Variant
+    recordable: bool
 
     def ready(self, function: str, shapes: Shapes) -> bool:
         """Whether ``load`` will be quick: all that takes long was done before."""
@@ -73,8 +63,8 @@ class GraphBackend:
         self.variant = runtime.variant
         self.reason = reason
         self._runtime = runtime
+        self.recordable = True if runtime.recordable else None
         self._graphs: dict[tuple[str, Shapes], Graph] = {}
-        self._size = (0, 0)  # (height, width) of the newest image: what features are features of
 
     def prepare(self, shapes: Shapes) -> None:
         """Make and load all graphs of these shapes, whatever that takes.
@@ -90,11 +80,12 @@ class GraphBackend:
         needed = ((f, shapes_of(f, shapes)) for f in FUNCTIONS)
         return all(key in self._graphs or self._runtime.ready(*key) for key in needed)
 
-    def slots(self, used: int, capacity: int) -> int | None:
-        return next(rung for rung in rungs(capacity) if rung >= used)
+    def slots(
+        self, used: int, capacity: int, size: tuple[int, int], groups: int
+    ) -> int | None:
+        return rung_of(used, capacity)
 
-    def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
-        self._size = size
+    def encode(self, image: np.ndarray | Tensor, size: tuple[int, int]) -> Features:
         x = to_input(image, size, self.device, torch.contiguous_format)
         x4, x8, x16, tokens = self._graph("encode", Shapes(*size))([x])
         return Features(x4, x8, x16, tokens, Grid(*x16.shape[-2:]))
@@ -118,7 +109,8 @@ class GraphBackend:
         if bias is None:
             bias = keys.new_zeros(groups, 1, cells)
         slots = cells // features.grid.cells
-        graph = self._graph("propagate", Shapes(*self._size, slots, groups))
+        size = features.grid.pixels(self.variant.align_corners)
+        graph = self._graph("propagate", Shapes(*size, slots, groups))
         memory = [t for pair in zip(long_term, short_term) for entry in pair for t in entry]
         logits, mass, *rest = graph([t.contiguous() for t in (*features[:4], bias, *memory)])
         none = keys.new_empty(0)  # gates do not leave the graph

@@ -28,6 +28,7 @@ class OnnxRuntimeGraphs:
     """See :class:`GraphRuntime`."""
 
     name = "onnxruntime"
+    recordable = False  # its own calls synchronise
 
     def __init__(self, files: GraphFiles, device: torch.device) -> None:
         """Look whether onnxruntime is there and serves ``device``.

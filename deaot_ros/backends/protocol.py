@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -37,17 +37,28 @@ class Backend(Protocol):
     def name(self) -> str:
         """One of ``BACKENDS`` without ``auto``: what runs now."""
 
-    def slots(self, used: int, capacity: int) -> int | None:
+    @property
+    def recordable(self) -> Hashable | None:
+        """None where a frame must not be recorded as a CUDA graph, for it does work on the host.
+
+        Else what decides, besides shapes and addresses, about what is run: a recording is good for
+        as long as this stays equal.
+        """
+
+    def slots(
+        self, used: int, capacity: int, size: tuple[int, int], groups: int
+    ) -> int | None:
         """Memory frames that ``propagate`` is to be given when ``used`` of ``capacity`` are used.
 
         None: the used ones; else their number, at least ``used``, the empty ones masked by bias.
+        ``size`` (height, width) is that of the network input.
         """
 
-    def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
+    def encode(self, image: np.ndarray | Tensor, size: tuple[int, int]) -> Features:
         """Resize, normalise and encode.
 
         Args:
-            image: uint8 [H, W, 3] RGB, contiguous and writable.
+            image: uint8 [H, W, 3] RGB: an array, contiguous and writable, or on the device.
             size: (height, width) of the network input. Where it differs from the image's the
                 float image is resampled bicubically without antialiasing or clipping.
         """

@@ -5,7 +5,7 @@ Both keep features and memory in the same layout and precision, so every call ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deaot_ros.backends.graph_backend import GraphBackend, rungs
+from deaot_ros.backends.graph_backend import GraphBackend
+from deaot_ros.backends.rungs import rungs
 from deaot_ros.backends.torch_backend import TorchBackend
 from deaot_ros.errors import DeviceError
 from deaot_ros.export import Shapes
@@ -43,13 +44,18 @@ class SwitchingBackend:
         self._eager = eager
         self._graphs = graphs
         self._adopted: frozenset[Shapes] = frozenset()
-        self._size = (0, 0)
         self._decoder: TorchBackend | GraphBackend = eager
 
     @property
     def name(self) -> str:
         """Of what ran last."""
         return self._decoder.name
+
+    @property
+    def recordable(self) -> Hashable | None:
+        if not self._adopted or self._graphs.recordable is None:
+            return None
+        return self._adopted
 
     @property
     def target(self) -> str:
@@ -92,24 +98,22 @@ class SwitchingBackend:
                 "the cache and try again"
             )
 
-    def slots(self, used: int, capacity: int) -> int | None:
-        slots = self._graphs.slots(used, capacity)
+    def slots(
+        self, used: int, capacity: int, size: tuple[int, int], groups: int
+    ) -> int | None:
+        slots = self._graphs.slots(used, capacity, size, groups)
         assert slots is not None
-        groups = self.wanted.groups if self.wanted else 1
-        self.wanted = Shapes(*self._size, capacity, groups)
+        self.wanted = Shapes(*size, capacity, groups)
         shapes = replace(self.wanted, slots=slots)
         return slots if self._runner(shapes) is self._graphs else None
 
-    def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
-        self._size = size
+    def encode(self, image: np.ndarray | Tensor, size: tuple[int, int]) -> Features:
         sizes = {(s.height, s.width) for s in self._adopted}
         return (self._graphs if size in sizes else self._eager).encode(image, size)
 
     def reference(self, features: Features, labels: Tensor) -> list[LayerMemory]:
-        groups = labels.shape[0]
-        if self.wanted is not None:
-            self.wanted = replace(self.wanted, groups=groups)
-        return self._runner(Shapes(*self._size, 1, groups)).reference(features, labels)
+        groups, height, width = labels.shape
+        return self._runner(Shapes(height, width, 1, groups)).reference(features, labels)
 
     def propagate(
         self,
@@ -120,7 +124,8 @@ class SwitchingBackend:
         with_mass: bool = False,
     ) -> Propagated:
         groups, cells, _ = long_term[0].keys.shape
-        shapes = Shapes(*self._size, cells // features.grid.cells, groups)
+        size = features.grid.pixels(self.variant.align_corners)
+        shapes = Shapes(*size, cells // features.grid.cells, groups)
         self._decoder = self._runner(shapes)
         return self._decoder.propagate(features, long_term, short_term, bias, with_mass)
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deaot_ros.backends.captured_graph import CapturedGraph, in_place_inputs
 from deaot_ros.backends.engine_builder import logger_of
 from deaot_ros.backends.engine_files import EngineFiles
 from deaot_ros.backends.graph_backend import Graph
@@ -20,9 +19,10 @@ from deaot_ros.export import Shapes
 
 
 class TensorRTGraphs:
-    """See :class:`GraphRuntime`. Engines run in a stream of their own, recorded as CUDA graphs."""
+    """See :class:`GraphRuntime`. Engines run in a stream of their own; frames are recorded."""
 
     name = "tensorrt"
+    recordable = True
 
     def __init__(self, files: EngineFiles, device: torch.device) -> None:
         self.device = device
@@ -46,17 +46,21 @@ class TensorRTGraphs:
                 f"{self._files.library.name} cannot load the engine that it just built for "
                 f"{function}; see its messages with logging at DEBUG"
             )
-        run = _Engine(self._trt, engine, self.device)
-        return CapturedGraph(run, in_place_inputs(run.input_names), self.device, self._stream)
+        return _Engine(self._trt, engine, self.device, self._stream)
 
     def _deserialize(self, content: bytes) -> Any:
         return self._runtime.deserialize_cuda_engine(content)
 
 
 class _Engine:
-    """An engine as a function of tensors, in torch's current stream."""
+    """An engine as a function of tensors.
 
-    def __init__(self, trt: Any, engine: Any, device: torch.device) -> None:
+    It runs in ``stream``, for which torch's current one waits, or is recorded with that one.
+    """
+
+    def __init__(
+        self, trt: Any, engine: Any, device: torch.device, stream: torch.cuda.Stream
+    ) -> None:
         types = {
             trt.float32: torch.float32,
             trt.float16: torch.float16,
@@ -65,10 +69,11 @@ class _Engine:
         if hasattr(trt, "bfloat16"):
             types[trt.bfloat16] = torch.bfloat16
         self._device = device
+        self._stream = stream
         self._context = engine.create_execution_context()
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         modes = {name: engine.get_tensor_mode(name) for name in names}
-        self.input_names = [n for n in names if modes[n] == trt.TensorIOMode.INPUT]
+        self._inputs = [n for n in names if modes[n] == trt.TensorIOMode.INPUT]
         self._outputs = [
             (n, tuple(engine.get_tensor_shape(n)), types[engine.get_tensor_dtype(n)])
             for n in names
@@ -81,12 +86,19 @@ class _Engine:
             torch.empty(shape, dtype=dtype, device=self._device)
             for _, shape, dtype in self._outputs
         ]
-        for name, tensor in zip(self.input_names, inputs, strict=True):
+        for name, tensor in zip(self._inputs, inputs, strict=True):
             self._context.set_input_shape(name, tuple(tensor.shape))
             self._context.set_tensor_address(name, tensor.data_ptr())
         for (name, _, _), tensor in zip(self._outputs, outputs, strict=True):
             self._context.set_tensor_address(name, tensor.data_ptr())
-        stream = torch.cuda.current_stream(self._device).cuda_stream
-        if not self._context.execute_async_v3(stream):
+        caller = torch.cuda.current_stream(self._device)
+        stream = caller if torch.cuda.is_current_stream_capturing() else self._stream
+        if stream is not caller:  # TensorRT would synchronise in the default stream
+            stream.wait_stream(caller)
+        if not self._context.execute_async_v3(stream.cuda_stream):
             raise DeviceError("TensorRT could not run an engine; see its messages at DEBUG")
+        if stream is not caller:
+            for tensor in (*inputs, *outputs):
+                tensor.record_stream(stream)
+            caller.wait_stream(stream)
         return outputs

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from deaot_ros.backends.images import to_input
+from deaot_ros.backends.rungs import rung_of
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features, Propagated
 from deaot_ros.network.preprocessing import normalisation
@@ -22,12 +23,17 @@ class TorchBackend:
     fp16 (CUDA only) and bf16 store weights and memory in 16 bits.
     """
 
-    name = "torch"
-
     def __init__(
-        self, network: DeAOT, device: torch.device, precision: str, reason: str = ""
-    ) -> None:
-        """Take ``network`` over: it is folded and moved."""
+        self, network: DeAOT, device: torch.device, precision: str, reason: str = "",
+        recorded: bool = False,
+    ) -> None:  # fmt: skip
+        """Take ``network`` over: it is folded and moved.
+
+        ``recorded``: frames are recorded as CUDA graphs; memory is padded to few sizes then.
+        """
+        self.name = "torch-graph" if recorded else "torch"
+        self.recordable: Hashable | None = True if recorded else None
+        self._padded = recorded
         self.device = device
         self.precision = precision
         self.variant = network.variant
@@ -38,13 +44,17 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean, self._inverse_std = normalisation(device)
 
-    def slots(self, used: int, capacity: int) -> int | None:
-        return None
+    def slots(
+        self, used: int, capacity: int, size: tuple[int, int], groups: int
+    ) -> int | None:
+        return rung_of(used, capacity) if self._padded else None
 
-    def encode(self, image: np.ndarray, size: tuple[int, int]) -> Features:
+    def encode(self, image: np.ndarray | Tensor, size: tuple[int, int]) -> Features:
         return self.encode_all([image], size)
 
-    def encode_all(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> Features:
+    def encode_all(
+        self, images: Sequence[np.ndarray | Tensor], size: tuple[int, int]
+    ) -> Features:
         """Encode several images, of any sizes each, as one batch; see ``encode``."""
         inputs = [to_input(image, size, self.device, torch.channels_last) for image in images]
         x = inputs[0] if len(inputs) == 1 else torch.cat(inputs)

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build what is missing and say where it is."""
     from deaot_ros.backends.artifacts import default_folder
-    from deaot_ros.backends.graph_backend import rungs
+    from deaot_ros.backends.rungs import rungs
     from deaot_ros.export import FUNCTIONS
     from deaot_ros.network import build_network, load_checkpoint
 

@@ -23,6 +23,12 @@ class Grid(NamedTuple):
     def cells(self) -> int:
         return self.height * self.width
 
+    def pixels(self, align_corners: bool) -> tuple[int, int]:
+        """(height, width) of the network input that has this grid (SPEC section 2)."""
+        if align_corners:
+            return 16 * (self.height - 1) + 1, 16 * (self.width - 1) + 1
+        return 16 * self.height, 16 * self.width
+
 
 def window_columns(queries: tuple[slice, slice], keys: tuple[slice, slice]) -> Tensor:
     """Column of the relative term for every pair of a query and a key.

@@ -59,21 +59,31 @@ def largest_piece(mask: np.ndarray) -> float:
         return piece
 
     above: list[tuple[int, int, int]] = []  # runs of pixels as (first, end, piece)
-    for row in mask:
-        edges = np.flatnonzero(np.diff(row, prepend=False, append=False)).tolist()
-        runs: list[tuple[int, int, int]] = []
-        for first, end in zip(edges[::2], edges[1::2]):
-            piece = len(parent)
-            parent.append(piece)
-            area.append(end - first)
-            for other_first, other_end, other in above:
-                if other_first < end and first < other_end:
-                    joined, kept = root(piece), root(other)
-                    if joined != kept:
-                        parent[joined] = kept
-                        area[kept] += area[joined]
-            runs.append((first, end, piece))
-        above = runs
+    here: list[tuple[int, int, int]] = []
+    last_row = 0
+    for row, first, end in _runs(mask):
+        if row != last_row:
+            above, here = here if row == last_row + 1 else [], []
+            last_row = row
+        piece = len(parent)
+        parent.append(piece)
+        area.append(end - first)
+        for other_first, other_end, other in above:
+            if other_first < end and first < other_end:
+                joined, kept = root(piece), root(other)
+                if joined != kept:
+                    parent[joined] = kept
+                    area[kept] += area[joined]
+        here.append((first, end, piece))
     total = int(np.count_nonzero(mask))
     largest = max((area[p] for p in range(len(parent)) if parent[p] == p), default=0)
     return largest / total if total else 0.0
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int, int]]:
+    """Row, first column and end of every stretch of pixels, row by row."""
+    stride = mask.shape[1] + 1  # a blank pixel ends each row
+    flat = np.pad(mask, ((0, 0), (0, 1))).ravel()
+    edges = np.flatnonzero(np.diff(flat, prepend=False))
+    rows, first = np.divmod(edges[::2], stride)
+    return list(zip(rows.tolist(), first.tolist(), (edges[1::2] - rows * stride).tolist()))

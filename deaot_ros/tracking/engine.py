@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,16 +20,25 @@ from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups
+from deaot_ros.tracking.measuring import Shape, measure, shape_of
+from deaot_ros.tracking.recorded import Reading, RecordedFrames, View
 from deaot_ros.tracking.resizing import resize_labels
 
 
-class Reading(NamedTuple):
-    """What a frame reads of the memory: the arguments of ``Backend.propagate``."""
+class Seen(NamedTuple):
+    """A frame that is labelled, with what is on its way from the device.
 
-    long_term: Sequence[LayerMemory]
-    short_term: Sequence[LayerMemory]
-    bias: Tensor | None
-    with_mass: bool
+    Attributes:
+        frame: its entry is formed, nothing is remembered yet.
+        foreground: float32 [H, W], probability of being any object; None where nobody asked.
+        scores: float32 [1 + 10 G], by place.
+        extents: see ``labelling.extents``; None where the host is to measure the labels.
+    """
+
+    frame: Frame
+    foreground: Tensor | None
+    scores: Tensor
+    extents: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +89,7 @@ class Engine:
         self._size = size
         self._memory = RollingMemory(settings, backend.variant)
         self._max_groups = groups_of(max_objects)
+        self._recorded: RecordedFrames | None = None
         self._number = -1
 
     @property
@@ -97,13 +108,45 @@ class Engine:
         self.frame = frame
         return frame
 
+    def look(
+        self, image: np.ndarray, stamp: float, size: tuple[int, int], foreground: bool = False
+    ) -> Seen:
+        """Match an image, label it at (height, width) ``size`` and form its entry.
+
+        Waits for nothing. Where the backend can, all of it is one recorded CUDA graph.
+        """
+        number = self._number + 1
+        reading = self._read(number, stamp)
+        if self._backend.recordable is None or reading.bias is None:
+            frame = self._encode(image, stamp)
+            return self.examine(frame, self._propagate(frame, reading), size, foreground)
+        if self._recorded is None:
+            self._recorded = RecordedFrames(self._backend)
+        dtype = self.identities.place_dtype
+        view = View(self._size, size, dtype, foreground, reading.with_mass)
+        found = self._recorded.look(view, reading, image, self.identities.live_places())
+        # Nobody asks for the maps again: they stay in the recording.
+        none = found.tokens.new_empty(0)
+        features = Features(none, none, none, found.tokens, found.grid)
+        self._number = number
+        self.frame = Frame(
+            features, found.places, number, stamp, share=found.share, entry=found.entry
+        )
+        return Seen(self.frame, found.foreground, found.scores, found.extents)
+
+    def examine(
+        self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
+    ) -> Seen:
+        """Label a matched frame at (height, width) ``size`` and form its entry."""
+        found = self.label(frame, logits, size, foreground)
+        scores = labelling.scores(logits, self.identities.live_places())
+        self.form_entry(frame)
+        return Seen(frame, found.foreground, scores)
+
     def match(self, image: np.ndarray, stamp: float) -> tuple[Frame, Tensor]:
         """Encode an image and read the memory; gives the frame and its raw logits."""
         frame = self._encode(image, stamp)
-        propagated = self._backend.propagate(frame.features, *self.reading(frame))
-        logits = self._backend.decode(frame.features, propagated)
-        self.matched(frame, propagated, logits)
-        return frame, logits
+        return frame, self._propagate(frame, self.reading(frame))
 
     def encoded(self, features: Features, stamp: float) -> Frame:
         """A frame whose image is encoded already."""
@@ -112,10 +155,7 @@ class Engine:
 
     def reading(self, frame: Frame) -> Reading:
         """What an encoded frame reads of the memory."""
-        memory = self._memory
-        long_term, bias = memory.long_term(self._backend.slots)
-        mass = memory.wants_share(frame.number, frame.stamp)
-        return Reading(long_term, memory.short_term(frame.stamp), bias, mass)
+        return self._read(frame.number, frame.stamp)
 
     def matched(self, frame: Frame, propagated: Propagated, logits: Tensor) -> None:
         """Take what the network made of an encoded frame."""
@@ -123,9 +163,7 @@ class Engine:
         self.frame = frame
         if propagated.mass is not None:
             live, grid = self.identities.live_places(), frame.features.grid
-            foreground = labelling.grid_foreground(logits, live, grid)
-            share = torch.einsum("gts,gt->s", propagated.mass.float(), foreground)
-            frame.share = share / share.sum().clamp_(min=1e-12)
+            frame.share = labelling.share_of(propagated.mass, logits, live, grid)
 
     def label(
         self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
@@ -237,6 +275,17 @@ class Engine:
         self.identities.remove(object_id)
         self._memory.forget(object_id)
 
+    def measure(self, seen: Seen, labels: np.ndarray) -> dict[int, Shape]:
+        """Extent of every object in a labelled frame, whose ids are ``labels`` [H, W].
+
+        Waits for the device.
+        """
+        if seen.extents is None:
+            return measure(labels, self.identities.ids)
+        counts, height = seen.extents.cpu().numpy(), labels.shape[0]
+        rows = {i: counts[self.identities.place(i) - 1] for i in self.identities.ids}
+        return {i: shape_of(row[:height], row[height:]) for i, row in rows.items()}
+
     def labels_of(self, frame: Frame) -> np.ndarray:
         """Ids [H, W] of a frame, uint8 or uint16. Waits for the device."""
         return self.identities.to_ids(frame.places.cpu().numpy())
@@ -247,6 +296,20 @@ class Engine:
 
     def _encode(self, image: np.ndarray, stamp: float) -> Frame:
         return self.encoded(self._backend.encode(image, self._size), stamp)
+
+    def _read(self, number: int, stamp: float) -> Reading:
+        memory, groups = self._memory, self.identities.groups
+        slots = partial(self._backend.slots, size=self._size, groups=groups)
+        long_term, bias = memory.long_term(slots)
+        mass = memory.wants_share(number, stamp)
+        return Reading(long_term, memory.short_term(stamp), bias, mass)
+
+    def _propagate(self, frame: Frame, reading: Reading) -> Tensor:
+        """Raw logits of an encoded frame."""
+        propagated = self._backend.propagate(frame.features, *reading)
+        logits = self._backend.decode(frame.features, propagated)
+        self.matched(frame, propagated, logits)
+        return logits
 
     def _view(self, frame: Frame, entry: Sequence[LayerMemory]) -> Tensor | None:
         if not self._memory.wants_view:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 from deaot_ros.tracking.resizing import upsample_logits
 
 PROBABILITY_FLOOR = 1e-5
@@ -112,6 +113,38 @@ def scores(logits: Tensor, live: Sequence[Sequence[int]]) -> Tensor:
     return total / count.clamp_(min=1)
 
 
+def extents(places: Tensor, count: int) -> Tensor:
+    """Pixels of each of the places 1 .. ``count`` in every row and every column.
+
+    Args:
+        places: [H, W].
+        count: of places.
+
+    Returns:
+        int64 [count, H + W]: rows first.
+    """
+    ids = torch.arange(1, 1 + count, device=places.device, dtype=places.dtype)
+    mine = places == ids[:, None, None]
+    return torch.cat((mine.sum(2), mine.sum(1)), dim=1)
+
+
+def share_of(
+    mass: Tensor, logits: Tensor, live: Sequence[Sequence[int]], grid: tuple[int, int]
+) -> Tensor:
+    """Attention that each memory frame draws from the foreground, as RMem counts it.
+
+    Args:
+        mass: [G, T, slots], see ``Propagated.mass``.
+        logits, live: see :func:`label`.
+        grid: (height, width) of the T cells.
+
+    Returns:
+        float32 [slots]; they sum to 1.
+    """
+    share = torch.einsum("gts,gt->s", mass.float(), grid_foreground(logits, live, grid))
+    return share / share.sum().clamp_(min=1e-12)
+
+
 def grid_foreground(
     logits: Tensor, live: Sequence[Sequence[int]], grid: tuple[int, int]
 ) -> Tensor:
@@ -141,7 +174,7 @@ def _label_one_group(
     dtype: torch.dtype,
     with_foreground: bool,
 ) -> Labelling:
-    maps = upsample_logits(logits[:, [0, *live]], size, align_corners)[0]
+    maps = upsample_logits(_channels(logits, 0, live), size, align_corners)[0]
     foreground = 1 - maps.softmax(0)[0] if with_foreground else None
     best = maps[0].clone()
     places = torch.zeros(size, dtype=dtype, device=logits.device)
@@ -161,11 +194,18 @@ def _group_probabilities(
 ) -> Iterator[tuple[Sequence[int], Tensor]]:
     """Per group its live places and the softmax over background and them, [1 + live, *size]."""
     for g, group_places in enumerate(live):
-        channels = [0, *(place - 10 * g for place in group_places)]
-        maps = logits[g : g + 1, channels]
+        maps = _channels(logits, g, group_places)
         if tuple(maps.shape[2:]) != size:
             maps = upsample_logits(maps, size, align_corners)
         yield group_places, maps[0].softmax(0)
+
+
+def _channels(logits: Tensor, group: int, places: Sequence[int]) -> Tensor:
+    """Background and ``places`` of a group, [1, 1 + places, h4, w4]."""
+    own = logits[group : group + 1]
+    if len(places) == MAX_OBJECTS_PER_GROUP:
+        return own  # no list of channels that would have to travel to the device
+    return own[:, [0, *(place - MAX_OBJECTS_PER_GROUP * group for place in places)]]
 
 
 def _clamp(p: Tensor) -> Tensor:

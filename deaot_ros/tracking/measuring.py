@@ -37,8 +37,21 @@ def _measure_one(mask: np.ndarray) -> Shape:
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     left, right = int(columns[0]), int(columns[-1]) + 1
     crop = mask[top:bottom, left:right]
-    per_row, per_column = crop.sum(axis=1), crop.sum(axis=0)
+    return _shape(top, left, crop.sum(axis=1), crop.sum(axis=0))
+
+
+def shape_of(per_row: np.ndarray, per_column: np.ndarray) -> Shape:
+    """Shape of an object with so many pixels in each row [H] and in each column [W]."""
+    rows, columns = np.flatnonzero(per_row), np.flatnonzero(per_column)
+    if rows.size == 0:
+        return NOTHING
+    top, left = int(rows[0]), int(columns[0])
+    return _shape(top, left, per_row[top : rows[-1] + 1], per_column[left : columns[-1] + 1])
+
+
+def _shape(top: int, left: int, per_row: np.ndarray, per_column: np.ndarray) -> Shape:
+    height, width = len(per_row), len(per_column)
     area = int(per_row.sum())
-    x = left + float(per_column @ np.arange(right - left)) / area
-    y = top + float(per_row @ np.arange(bottom - top)) / area
-    return Shape((left, top, right - left, bottom - top), area, (x, y))
+    x = left + float(per_column @ np.arange(width)) / area
+    y = top + float(per_row @ np.arange(height)) / area
+    return Shape((left, top, width, height), area, (x, y))

@@ -16,7 +16,8 @@ from deaot_ros.backends import TorchBackend
 from deaot_ros.network.attention import MASKED
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
-from deaot_ros.tracking.engine import Engine, Frame, Reading
+from deaot_ros.tracking.engine import Engine, Frame
+from deaot_ros.tracking.recorded import Reading
 
 
 def match_together(

@@ -6,11 +6,10 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from deaot_ros.backends import Backend, TorchBackend, load_backend
 from deaot_ros.errors import (
@@ -22,11 +21,10 @@ from deaot_ros.errors import (
 )
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
-from deaot_ros.tracking import labelling
 from deaot_ros.tracking.admission import worth_remembering
 from deaot_ros.tracking.calibration import Calibration, load_calibration
 from deaot_ros.tracking.checks import check_image, check_mask
-from deaot_ros.tracking.engine import Engine, Frame
+from deaot_ros.tracking.engine import Engine, Seen
 from deaot_ros.tracking.measuring import NOTHING, Shape, measure
 from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.resizing import align, network_size
@@ -39,20 +37,6 @@ AnnotationMode = Literal["merge", "add", "correct"]
 
 DEFAULT_INTERVAL = 1 / 30
 """Seconds between frames that come without stamps."""
-
-
-class Seen(NamedTuple):
-    """A frame that is labelled, with what is on its way from the device.
-
-    Attributes:
-        frame: remembered as short-term memory.
-        foreground: float [H, W], probability of being any object; None where nobody asked.
-        scores: float, by place.
-    """
-
-    frame: Frame
-    foreground: Tensor | None
-    scores: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,16 +238,16 @@ class Tracker:
         engine = self._engine
         if engine is None:
             return self._empty(size, stamp, confidence)
-        seen = self._look(engine, *engine.match(image, stamp), size, confidence)
-        return self._conclude(engine, seen)
+        return self._conclude(engine, engine.look(image, stamp, size, confidence))
 
     @property
     def batch_key(self) -> Hashable | None:
         """Trackers of which this is equal, and not None, may go through ``step_together``."""
         engine = self._engine
-        if engine is None or not isinstance(self._backend, TorchBackend):
+        backend = self._backend
+        if engine is None or not isinstance(backend, TorchBackend) or backend.recordable:
             return None
-        return id(self._backend), engine.size
+        return id(backend), engine.size
 
     @staticmethod
     @torch.inference_mode()
@@ -284,9 +268,7 @@ class Tracker:
         backend = steps[0].tracker._backend
         assert isinstance(backend, TorchBackend)
         seen = [
-            step.tracker._look(
-                engine, *matched, step.output_size or step.image.shape[:2], step.confidence
-            )
+            engine.examine(*matched, step.output_size or step.image.shape[:2], step.confidence)
             for step, engine, matched in zip(
                 steps, engines, match_together(backend, engines, images, stamps)
             )
@@ -295,16 +277,6 @@ class Tracker:
             step.tracker._conclude(engine, each)
             for step, engine, each in zip(steps, engines, seen)
         ]
-
-    @staticmethod
-    def _look(
-        engine: Engine, frame: Frame, logits: Tensor, size: tuple[int, int], confidence: bool
-    ) -> Seen:
-        """Label a matched frame and remember it; waits for nothing."""
-        found = engine.label(frame, logits, size, confidence)
-        scores = labelling.scores(logits, engine.identities.live_places())
-        engine.form_entry(frame)
-        return Seen(frame, found.foreground, scores)
 
     def _conclude(self, engine: Engine, seen: Seen) -> TrackResult:
         # Everything is under way on the device; the first transfer waits for it. Memory is written
@@ -322,7 +294,8 @@ class Tracker:
                 "where it is fp16, else check the weights"
             )
         engine.follow(frame)
-        observed, shapes = self._observe(engine, labels, scores, frame.stamp)
+        shapes = engine.measure(seen, labels)
+        observed = self._observe(engine, labels, shapes, scores, frame.stamp)
         if engine.due(frame):
             shows = [i for i, life in self._lives.items() if life.tracked]
             away = [i for i, life in self._lives.items() if not life.tracked]
@@ -508,11 +481,11 @@ class Tracker:
         )
 
     def _observe(
-        self, engine: Engine, labels: np.ndarray, scores: np.ndarray, stamp: float
-    ) -> tuple[list[TrackedObject], dict[int, Shape]]:
+        self, engine: Engine, labels: np.ndarray, shapes: dict[int, Shape], scores: np.ndarray,
+        stamp: float,
+    ) -> list[TrackedObject]:  # fmt: skip
         """Judge every object by what the frame shows."""
         self._follow_size(labels)
-        shapes = measure(labels, self.object_ids)
         diagonal = math.hypot(*labels.shape)
         objects: list[TrackedObject] = []
         for object_id, shape in shapes.items():
@@ -522,7 +495,7 @@ class Tracker:
                 score = self._calibration(float(scores[engine.identities.place(object_id)]))
             life.observe(shape, score, stamp, diagonal, self._states)
             objects.append(_describe(object_id, life, shape, score))
-        return objects, shapes
+        return objects
 
     def _follow_size(self, labels: np.ndarray) -> None:
         """What is known of objects is in pixels of the camera, whose resolution may change."""
