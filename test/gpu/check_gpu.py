@@ -2,7 +2,9 @@
 
 Same answers, speed, growth and the engine cache, for every backend that this machine has. Each
 line says PASS, FAIL or NOT CHECKED and the figures; the exit code is 1 if one failed. Needs no ROS.
-Speed is measured on random weights. With --device cpu and small numbers the script tests itself.
+What weighs most comes first, and what has not begun after --seconds is left out. Speed is measured
+on noise, and on random weights where none are shipped. With --device cpu and small numbers the
+script tests itself; with --source and --mask it compares answers on a video of yours.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from deaot_ros.backends import load_backend
+from deaot_ros.backends import Backend, load_backend
 from deaot_ros.errors import DeaotError
 from deaot_ros.memory import MemorySettings
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
@@ -29,31 +31,52 @@ from deaot_ros.synthetic.demo import demo_clip
 from deaot_ros.tracking import Tracker, TrackerSettings
 
 RUNNERS = (
-    ("torch", "fp32"), ("torch", "fp16"), ("torch", "bf16"), ("torch-graph", "fp32"),
-    ("torch-graph", "fp16"), ("torch-compile", "fp16"), ("onnxruntime", "fp32"),
-    ("onnxruntime", "fp16"), ("tensorrt", "fp32"), ("tensorrt", "fp16"), ("tensorrt", "bf16"),
+    ("torch", "fp32"), ("torch", "fp16"), ("torch-graph", "fp16"), ("torch-graph", "fp32"),
+    ("tensorrt", "fp16"), ("tensorrt", "fp32"),
 )  # fmt: skip
 """Backend and precision; the first one is the truth and the base of ratios."""
+
+MORE_RUNNERS = (
+    ("torch-compile", "fp16"), ("onnxruntime", "fp32"), ("onnxruntime", "fp16"),
+    ("torch-compile", "fp32"), ("torch", "bf16"), ("tensorrt", "bf16"),
+)  # fmt: skip
 
 SAME = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.9}  # IoU of labels with eager fp32
 FASTEST = {"deaot-t": 300.0, "r50-deaot-l": 150.0}  # frames per second wanted at 480p
 GAIN = 3.0  # of a recorded fp16 run over eager fp32
-FLAT = 1.15  # most that ten objects may take over one
-GROWTH = 1 << 20  # bytes between two thirds of the long run
+FLAT = 1.15  # most that ten objects may take over one, where frames are recorded
+GROWTH = 1 << 20  # bytes between a tenth and the end of the long run
+WARM_UP = 60  # frames: all nine slots are full then
+GAP = 5  # frames between memory writes, as published
+
+Clip = list[tuple[np.ndarray, np.ndarray | None]]
 
 
-@dataclass
 class Report:
     """Prints verdicts and remembers failures."""
 
-    failed: int = 0
+    def __init__(self, seconds: float) -> None:
+        self.failed = 0
+        self._end = time.monotonic() + seconds
 
     def verdict(self, good: bool, what: str, figures: str) -> None:
         self.failed += not good
         print(f"{'PASS' if good else 'FAIL':11} {what}: {figures}", flush=True)
 
-    def left_out(self, what: str, why: object) -> None:
-        print(f"{'NOT CHECKED':11} {what}: {' '.join(str(why).split())}", flush=True)
+    def figures(self, what: str, figures: str) -> None:
+        print(f"{'':11} {what}: {figures}", flush=True)
+
+    @contextmanager
+    def checking(self, what: str) -> Iterator[None]:
+        """What is not there is said; what breaks has failed, and the rest goes on."""
+        try:
+            if time.monotonic() > self._end:
+                raise DeaotError("the time of --seconds is over")
+            yield
+        except DeaotError as error:
+            print(f"{'NOT CHECKED':11} {what}: {' '.join(str(error).split())}", flush=True)
+        except Exception as error:
+            self.verdict(False, what, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def main() -> int:
@@ -63,141 +86,194 @@ def main() -> int:
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=854)
     parser.add_argument("--frames", type=int, default=120, help="of closed loops (120)")
-    parser.add_argument("--timed", type=int, default=200, help="frames of speed (200)")
-    parser.add_argument("--long", type=int, default=10_000, help="frames of the long run (10000)")
+    parser.add_argument("--timed", type=int, default=200, help="frames of speed; 0: none (200)")
+    parser.add_argument("--long", type=int, default=10_000, help="of the long run; 0: none (10000)")
+    parser.add_argument("--seconds", type=float, default=500, help="begin nothing after (500)")
     parser.add_argument("--variants", nargs="+", default=list(FASTEST))
     parser.add_argument("--backends", nargs="+", default=sorted({b for b, _ in RUNNERS}))
+    parser.add_argument("--more", action="store_true", help="other backends and precisions, too")
+    parser.add_argument("--source", help="folder of images or video instead of the demo's scene")
+    parser.add_argument("--mask", help="of the source's first image")
     given = parser.parse_args()
     if given.device.startswith("cuda") and not torch.cuda.is_available():
-        print("NOT CHECKED everything: torch sees no CUDA device")
+        print(f"NOT CHECKED everything: torch {torch.__version__} sees no CUDA device")
         return 1
-    name = torch.cuda.get_device_name() if given.device != "cpu" else "cpu"
+    name = torch.cuda.get_device_name() if given.device.startswith("cuda") else "cpu"
     print(f"{name}, torch {torch.__version__}, CUDA {torch.version.cuda}", flush=True)
-    report = Report()
+    report = Report(given.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        check_answers(report, given, Path(folder))
-        for variant in given.variants:
-            check_speed(report, given, variant, Path(folder))
-        check_growth(report, given, Path(folder))
+        check_all(report, given, Path(folder))
     print(f"{report.failed} failed")
     return 1 if report.failed else 0
 
 
-def wanted(given: argparse.Namespace) -> list[tuple[str, str]]:
-    return [(b, p) for b, p in RUNNERS if b in given.backends]
+def check_all(report: Report, given: argparse.Namespace, cache: Path) -> None:
+    auto = runner_of(given.variants[0], given, "auto", "auto", cache)
+    report.figures("auto", f"{auto.name} {auto.precision} ({auto.reason})")
+    clip = clip_of(given)
+    truth: list[np.ndarray] = []
+    speeds: dict[str, dict[tuple[str, str], float]] = {v: {} for v in given.variants}
+    runners = [*RUNNERS, *(MORE_RUNNERS if given.more else ())]
+    for backend, precision in (r for r in runners if r[0] in given.backends):
+        for variant in given.variants:
+            what = f"{variant} by {backend} {precision}"
+            runner: Backend | None = None
+            with report.checking(what):
+                start = time.perf_counter()
+                runner = runner_of(variant, given, backend, precision, cache)
+                # Shipped weights alone give masks that are worth comparing.
+                if given.frames and shipped_weights(variant) is not None:
+                    check_answers(report, what, runner, clip, truth)
+                    report.figures(f"loading {what}", f"{time.perf_counter() - start:.1f} s")
+                if given.timed:
+                    with report.checking(f"speed of {what}"):
+                        check_speed(report, what, runner, given, speeds[variant])
+                if backend == "tensorrt":
+                    check_cache(report, what, variant, given, precision, cache)
+                if given.long and variant == given.variants[0] and precision == "fp16":
+                    with report.checking(f"{given.long} frames of {what}"):
+                        check_growth(report, what, runner, given)
+            del runner
+            gc.collect()
+    for variant, rates in speeds.items():
+        if rates and variant in FASTEST:
+            best = max(rates, key=lambda key: rates[key])
+            figures = f"{rates[best]:.1f}/s by {' '.join(best)}, wanted {FASTEST[variant]:.0f}/s"
+            report.verdict(rates[best] >= FASTEST[variant], f"fastest {variant}", figures)
 
 
-def tracker_of(
+def runner_of(
     variant: str, given: argparse.Namespace, backend: str, precision: str, cache: Path
-) -> Tracker:
-    """A tracker with nine slots that fill at once; shipped weights where there are some."""
+) -> Backend:
     torch.manual_seed(0)
     network = build_network(variant)
     if (weights := shipped_weights(variant)) is not None:
         load_checkpoint(network, weights)
-    memory = MemorySettings(policy="fifo", slots=9, gap_frames=2, admission=False)
-    runner = load_backend(network, given.device, backend, precision, cache)
+    return load_backend(network, given.device, backend, precision, cache)
+
+
+def tracker_of(runner: Backend) -> Tracker:
+    """A tracker whose nine slots take every frame that is due."""
+    memory = MemorySettings(policy="fifo", slots=9, gap_frames=GAP, admission=False)
     return Tracker(runner, TrackerSettings(memory=memory))
 
 
-def check_answers(report: Report, given: argparse.Namespace, cache: Path) -> None:
-    """Closed loops over the demo's scene against eager fp32."""
-    scene = demo_clip(given.height, given.width, seconds=given.frames / 30)
-    clip = [scene.render(t) for t in range(given.frames)]
-    truth: np.ndarray | None = None
-    for backend, precision in wanted(given):
-        what = f"answers of {backend} {precision}"
-        try:
-            tracker = tracker_of("deaot-t", given, backend, precision, cache)
-            start = time.perf_counter()
-            labels = [tracker.start(*clip[0]).labels]
-            labels += [tracker.step(image).labels for image, _ in clip[1:]]
-        except DeaotError as error:
-            report.left_out(what, error)
-            continue
-        found = np.stack(labels)
-        if truth is None:
-            truth = found
-        ious = [
-            float(((found == i) & (truth == i)).sum() / ((found == i) | (truth == i)).sum())
-            for i in np.unique(truth)
-        ]
-        spent = time.perf_counter() - start
-        figures = f"lowest label IoU {min(ious):.5f} over {len(clip)} frames, {spent:.1f} s in all"
-        report.verdict(min(ious) >= SAME[precision], what, figures)
-        del tracker
-        gc.collect()
+def clip_of(given: argparse.Namespace) -> Clip:
+    """Images, the first one with its mask; a source that is too short goes forth and back."""
+    if given.source is None:
+        scene = demo_clip(given.height, given.width, seconds=max(1, given.frames / 30))
+        return [scene.render(t) for t in range(given.frames)]
+    from deaot_ros.video.masks import read_mask
+    from deaot_ros.video.sources import open_source
+
+    images = [f.image for f, _ in zip(open_source(given.source), range(given.frames))]
+    way = [*range(len(images)), *range(len(images) - 2, 0, -1)]
+    clip: Clip = [(images[way[t % len(way)]], None) for t in range(given.frames)]
+    return [(clip[0][0], read_mask(given.mask)), *clip[1:]]
 
 
-def check_speed(report: Report, given: argparse.Namespace, variant: str, cache: Path) -> None:
-    """Frames per second from image to label map, with nine memory frames."""
-    base = best = 0.0
-    for backend, precision in wanted(given):
-        what = f"speed of {variant} by {backend} {precision}"
-        try:
-            rates = {}
-            for objects in (1, 10):
-                tracker = tracker_of(variant, given, backend, precision, cache)
-                rates[objects] = rate_of(tracker, given, objects)
-                del tracker
-                gc.collect()
-        except DeaotError as error:
-            report.left_out(what, error)
-            continue
-        base = base or rates[1]
-        best = max(best, rates[1])
-        ratio = rates[1] / base
-        figures = f"{rates[1]:.1f}/s with 1 object, {rates[10]:.1f}/s with 10; {ratio:.2f}x base"
-        good = rates[1] <= FLAT * rates[10]
-        if backend == "torch-graph" and precision == "fp16":
-            good = good and ratio >= GAIN
-        report.verdict(good, what, figures)
-    if variant in FASTEST:
-        figures = f"{best:.1f}/s, wanted {FASTEST[variant]:.0f}/s"
-        report.verdict(best >= FASTEST[variant], f"fastest {variant}", figures)
+def check_answers(
+    report: Report, what: str, runner: Backend, clip: Clip, truth: list[np.ndarray]
+) -> None:
+    """Closed loop against eager fp32, which comes first."""
+    tracker = tracker_of(runner)
+    image, mask = clip[0]
+    assert mask is not None
+    labels = [tracker.start(image, mask).labels]
+    labels += [tracker.step(image).labels for image, _ in clip[1:]]
+    found = np.stack(labels)
+    if not truth:
+        truth.append(found)
+    ious = [
+        float(((found == i) & (truth[0] == i)).sum() / ((found == i) | (truth[0] == i)).sum())
+        for i in np.unique(truth[0])
+    ]
+    equal = float((found == truth[0]).mean())
+    figures = f"lowest label IoU {min(ious):.5f}, {equal:.4%} of pixels equal, {len(clip)} frames"
+    report.verdict(min(ious) >= SAME[runner.precision], f"answers of {what}", figures)
 
 
-def images_of(given: argparse.Namespace) -> list[np.ndarray]:
-    shape = (4, given.height, given.width, 3)
-    return list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+def check_cache(
+    report: Report, what: str, variant: str, given: argparse.Namespace, precision: str, cache: Path
+) -> None:
+    """Engines are built once."""
+    engines = cache / "engines"
+    before = {path: path.stat().st_mtime_ns for path in engines.glob("*.plan")}
+    runner = runner_of(variant, given, "tensorrt", precision, cache)
+    start = time.perf_counter()
+    next(begin(tracker_of(runner), given, 1))
+    spent = time.perf_counter() - start
+    same = before == {path: path.stat().st_mtime_ns for path in engines.glob("*.plan")}
+    figures = f"{len(before)} files, loaded again with {WARM_UP} frames in {spent:.1f} s"
+    report.verdict(bool(before) and same, f"engine cache of {what}", figures)
+
+
+def check_speed(
+    report: Report,
+    what: str,
+    runner: Backend,
+    given: argparse.Namespace,
+    rates: dict[tuple[str, str], float],
+) -> None:
+    """Frames per second from image to labels and objects on the host, nine memory frames."""
+    spent: dict[int, list[float]] = {}
+    for objects in (1, 10):
+        frames = begin(tracker_of(runner), given, objects)
+        spent[objects] = [next(frames) for _ in range(given.timed)]
+    one, ten = (len(s) / sum(s) for s in spent.values())  # memory writes count, too
+    rates[runner.name, runner.precision] = one
+    base = rates.get(RUNNERS[0])
+    ratio = f"{one / base:.2f}x eager fp32" if base else "no base"
+    p50, p99 = (1000 * float(np.percentile(spent[1], q)) for q in (50, 99))
+    figures = (
+        f"{one:.1f}/s with 1 object (p50 {p50:.2f} ms, p99 {p99:.2f} ms), {ten:.1f}/s with 10; "
+        f"{ratio}"
+    )
+    if runner.recordable is None:
+        report.figures(f"speed of {what}", figures)
+        return
+    good = one <= FLAT * ten
+    if (runner.name, runner.precision) == ("torch-graph", "fp16") and base:
+        good = good and one >= GAIN * base
+    report.verdict(good, f"speed of {what}", figures)
 
 
 def begin(tracker: Tracker, given: argparse.Namespace, objects: int) -> Iterator[float]:
-    """Track noise for ever; gives the seconds of each frame, of which thirty warm up."""
-    images = images_of(given)
+    """Track noise for ever; gives the seconds of each frame once memory is full."""
+    shape = (4, given.height, given.width, 3)
+    images = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     columns = np.arange(given.width) * objects // given.width + 1
     tracker.start(images[0], np.repeat(columns[None], given.height, 0).astype(np.int32))
     number = 0
     while True:
         start = time.perf_counter()
         tracker.step(images[number % len(images)])  # its labels are on the host: it has waited
-        if number >= 30 or given.timed < 30:
+        if number >= WARM_UP:
             yield time.perf_counter() - start
         number += 1
 
 
-def rate_of(tracker: Tracker, given: argparse.Namespace, objects: int) -> float:
-    frames = begin(tracker, given, objects)
-    seconds = [next(frames) for _ in range(given.timed)]
-    return 1 / float(np.median(seconds))
-
-
-def check_growth(report: Report, given: argparse.Namespace, cache: Path) -> None:
+def check_growth(
+    report: Report, what: str, runner: Backend, given: argparse.Namespace
+) -> None:
     """Memory on the device must not grow."""
-    for backend, precision in (("torch", "fp16"), ("torch-graph", "fp16"), ("tensorrt", "fp16")):
-        what = f"{given.long} frames of deaot-t by {backend} {precision}"
-        try:
-            frames = begin(tracker_of("deaot-t", given, backend, precision, cache), given, 3)
-            marks = []
-            for number in range(given.long):
-                next(frames)
-                if number in (given.long // 3, given.long - 1):
-                    marks.append(torch.cuda.memory_reserved())
-        except DeaotError as error:
-            report.left_out(what, error)
-            continue
-        growth = marks[-1] - marks[0]
-        report.verdict(growth <= GROWTH, what, f"reserved memory grew by {growth} bytes")
+    frames = begin(tracker_of(runner), given, 3)
+    marks = []
+    for number in range(given.long):
+        next(frames)
+        if number in (given.long // 10, given.long - 1):
+            marks.append(device_bytes(runner.device))
+    growth = marks[-1] - marks[0]
+    figures = f"grew by {growth} bytes, {marks[-1] / 2**20:.0f} MiB in all"
+    report.verdict(growth <= GROWTH, f"memory over {given.long} frames of {what}", figures)
+
+
+def device_bytes(device: torch.device) -> int:
+    """What torch has reserved, and whatever else takes memory of the device."""
+    if device.type != "cuda":
+        return 0
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free
 
 
 if __name__ == "__main__":
