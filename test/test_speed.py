@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import platform
+import resource
 import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
 from deaot_ros import cli
+from deaot_ros.backends import load_backend
 from deaot_ros.evaluation.arithmetic import MatrixProducts, frame_flop
+from deaot_ros.network import build_network
 from deaot_ros.network.window import WINDOW_CELLS, Grid, window_index
+from deaot_ros.tracking import Tracker
 
 RIVAL = """
 import json, sys, time
@@ -120,3 +126,19 @@ def test_bad_lists_are_refused(
 ) -> None:
     assert cli.main(["benchmark", "speed", *arguments]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="NOT CHECKED: the C library is not glibc"
+)
+def test_a_frame_takes_no_memory_anew() -> None:
+    """Without keep_freed_memory each of these frames has more than ten thousand page faults."""
+    tracker = Tracker(load_backend(build_network("deaot-t"), "cpu", "torch"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 465, 833, 3), np.uint8)
+    tracker.start(images[0], (images[0, ..., 0] > 127).astype(np.uint8))
+    faults = []
+    for image in (*images, *images):
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        tracker.step(image)
+        faults.append(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
+    assert min(faults[2:]) < 3000, faults

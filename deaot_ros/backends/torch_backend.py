@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deaot_ros.backends.host_memory import keep_freed_memory
 from deaot_ros.backends.images import to_input
 from deaot_ros.backends.rungs import rung_of
 from deaot_ros.network.layer import LayerContext, LayerMemory
@@ -39,6 +40,8 @@ class TorchBackend:
         self.variant = network.variant
         self.reason = reason
         self._dtype = DTYPES[precision]
+        if device.type == "cpu":
+            keep_freed_memory()
         network.requires_grad_(False).eval().fold()
         network.to(device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

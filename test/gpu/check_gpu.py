@@ -66,15 +66,20 @@ class Report:
     def figures(self, what: str, figures: str) -> None:
         print(f"{'':11} {what}: {figures}", flush=True)
 
+    def left_out(self, what: str, why: str) -> None:
+        print(f"{'NOT CHECKED':11} {what}: {' '.join(why.split())}", flush=True)
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self._end
+
     @contextmanager
     def checking(self, what: str) -> Iterator[None]:
         """What is not there is said; what breaks has failed, and the rest goes on."""
         try:
-            if time.monotonic() > self._end:
-                raise DeaotError("the time of --seconds is over")
             yield
         except DeaotError as error:
-            print(f"{'NOT CHECKED':11} {what}: {' '.join(str(error).split())}", flush=True)
+            self.left_out(what, str(error))
         except Exception as error:
             self.verdict(False, what, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -83,7 +88,7 @@ def main() -> int:
     """Check everything; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--height", type=int, default=480, help="of the network input (480)")
     parser.add_argument("--width", type=int, default=854)
     parser.add_argument("--frames", type=int, default=120, help="of closed loops (120)")
     parser.add_argument("--timed", type=int, default=200, help="frames of speed; 0: none (200)")
@@ -117,13 +122,16 @@ def check_all(report: Report, given: argparse.Namespace, cache: Path) -> None:
     for backend, precision in (r for r in runners if r[0] in given.backends):
         for variant in given.variants:
             what = f"{variant} by {backend} {precision}"
+            if report.late:
+                report.left_out(what, "the time of --seconds is over")
+                continue
             runner: Backend | None = None
             with report.checking(what):
                 start = time.perf_counter()
                 runner = runner_of(variant, given, backend, precision, cache)
                 # Shipped weights alone give masks that are worth comparing.
                 if given.frames and shipped_weights(variant) is not None:
-                    check_answers(report, what, runner, clip, truth)
+                    check_answers(report, what, runner, given, clip, truth)
                     report.figures(f"loading {what}", f"{time.perf_counter() - start:.1f} s")
                 if given.timed:
                     with report.checking(f"speed of {what}"):
@@ -152,10 +160,11 @@ def runner_of(
     return load_backend(network, given.device, backend, precision, cache)
 
 
-def tracker_of(runner: Backend) -> Tracker:
+def tracker_of(runner: Backend, given: argparse.Namespace) -> Tracker:
     """A tracker whose nine slots take every frame that is due."""
     memory = MemorySettings(policy="fifo", slots=9, gap_frames=GAP, admission=False)
-    return Tracker(runner, TrackerSettings(memory=memory))
+    size = given.height, given.width
+    return Tracker(runner, TrackerSettings(network_size=size, memory=memory))
 
 
 def clip_of(given: argparse.Namespace) -> Clip:
@@ -173,10 +182,15 @@ def clip_of(given: argparse.Namespace) -> Clip:
 
 
 def check_answers(
-    report: Report, what: str, runner: Backend, clip: Clip, truth: list[np.ndarray]
+    report: Report,
+    what: str,
+    runner: Backend,
+    given: argparse.Namespace,
+    clip: Clip,
+    truth: list[np.ndarray],
 ) -> None:
     """Closed loop against eager fp32, which comes first."""
-    tracker = tracker_of(runner)
+    tracker = tracker_of(runner, given)
     image, mask = clip[0]
     assert mask is not None
     labels = [tracker.start(image, mask).labels]
@@ -201,7 +215,7 @@ def check_cache(
     before = {path: path.stat().st_mtime_ns for path in engines.glob("*.plan")}
     runner = runner_of(variant, given, "tensorrt", precision, cache)
     start = time.perf_counter()
-    next(begin(tracker_of(runner), given, 1))
+    next(begin(tracker_of(runner, given), given, 1))
     spent = time.perf_counter() - start
     same = before == {path: path.stat().st_mtime_ns for path in engines.glob("*.plan")}
     figures = f"{len(before)} files, loaded again with {WARM_UP} frames in {spent:.1f} s"
@@ -218,7 +232,7 @@ def check_speed(
     """Frames per second from image to labels and objects on the host, nine memory frames."""
     spent: dict[int, list[float]] = {}
     for objects in (1, 10):
-        frames = begin(tracker_of(runner), given, objects)
+        frames = begin(tracker_of(runner, given), given, objects)
         spent[objects] = [next(frames) for _ in range(given.timed)]
     one, ten = (len(s) / sum(s) for s in spent.values())  # memory writes count, too
     rates[runner.name, runner.precision] = one
@@ -257,7 +271,7 @@ def check_growth(
     report: Report, what: str, runner: Backend, given: argparse.Namespace
 ) -> None:
     """Memory on the device must not grow."""
-    frames = begin(tracker_of(runner), given, 3)
+    frames = begin(tracker_of(runner, given), given, 3)
     marks = []
     for number in range(given.long):
         next(frames)
