@@ -56,7 +56,8 @@ def build_engine(
         what: for people.
 
     Raises:
-        DeviceError: ``capabilities`` are given to a library that cannot build for another GPU.
+        DeviceError: ``capabilities`` are given to a library that cannot build for another GPU, or
+            ``precision`` to one that does not know it.
         ExportError: TensorRT refuses the graph; the message has its reasons.
     """
     trt = library.module
@@ -111,7 +112,10 @@ def _ask_for(trt: Any, config: Any, network: Any, precision: str) -> None:
     """TensorRT 8.6: let it use half precision, but not where the graph says fp32."""
     if precision == "fp32":
         return
-    config.set_flag(trt.BuilderFlag.FP16 if precision == "fp16" else trt.BuilderFlag.BF16)
+    flag = getattr(trt.BuilderFlag, precision.upper(), None)
+    if flag is None:
+        raise DeviceError(f"tensorrt {trt.__version__} knows no {precision}; use fp16 or fp32")
+    config.set_flag(flag)
     config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
     kinds = {trt.LayerType.NORMALIZATION, trt.LayerType.SOFTMAX}
     for i in range(network.num_layers):

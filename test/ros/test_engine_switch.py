@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ pytest.importorskip("rclpy", reason="no ROS in this environment")
 pytest.importorskip("onnx", reason="NOT CHECKED: the package onnx is not installed")
 pytest.importorskip("onnxruntime", reason="NOT CHECKED: the package onnxruntime is not installed")
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from robot import Robot, TrackerProcess, image_message
 from std_srvs.srv import Trigger
 
@@ -76,6 +79,30 @@ def test_tracks_go_on_while_graphs_are_made_and_after_the_switch(
         finally:
             robot.close()
     assert len(list((cache / "graphs").glob("*.onnx"))) == 4
+
+
+def test_configure_does_not_wait_for_graphs(tmp_path: Path) -> None:
+    """The network's size is fixed, so what is to be built is known at configure already."""
+    cache = tmp_path / "cache"
+    with TrackerProcess(
+        tmp_path / "log", autostart=False, backend="onnxruntime", memory__slots=1,
+        engine_cache_dir=cache, network_height=97, network_width=129,
+    ) as process:  # fmt: skip
+        robot = Robot()
+        try:
+            wanted = Transition(id=Transition.TRANSITION_CONFIGURE)
+            start, cpu = time.monotonic(), process.processor_time()
+            assert robot.call(ChangeState, "tracker/change_state", transition=wanted).success
+            spent, cpu = time.monotonic() - start, process.processor_time() - cpu
+            graphs = cache / "graphs"
+            made = len(list(graphs.glob("*.onnx")))
+            assert made < 4, f"configure took {spent:.1f} s, in which all graphs were made"
+            assert cpu < 4, "less than two seconds beyond loading weights, whatever else runs"
+            robot.spin_until(lambda: any(graphs.glob("*.onnx")), "graph, which was to be made")
+            print(f"configure took {spent:.2f} s, {cpu:.2f} s of CPU time")
+        finally:
+            robot.close()
+        assert "Traceback" not in process.output
 
 
 def test_build_only_ends_when_everything_is_there(cache: Path, tmp_path: Path) -> None:
