@@ -22,7 +22,7 @@ from deaot_ros.evaluation.long_files import join_runs, save_run
 from deaot_ros.evaluation.long_measures import agreement, summarise, trials
 from deaot_ros.evaluation.long_run import Entrant, LongRun, Track, run_long
 from deaot_ros.evaluation.reliability import Outcome, calibration_error, reliability
-from deaot_ros.evaluation.watch import Watch
+from deaot_ros.evaluation.watch import Anchors, Watch, label_areas
 from deaot_ros.network import build_network
 from deaot_ros.synthetic.long_scene import ABSENCES, long_scene
 from deaot_ros.tracking.calibration import (
@@ -121,6 +121,25 @@ def test_a_tracker_that_is_lost_begins_anew_when_all_are_in_sight() -> None:
     assert not any(never.failed(lost, full) for _ in range(9))
 
 
+def test_anchors_come_with_the_first_frame_that_shows_all() -> None:
+    full, half = np.array([100, 100]), np.array([100, 10])
+    anchors = Anchors(3, 2)
+    areas = (full, full, full, full, full, half, half, full, full)
+    reached = [anchors.reached(area) for area in areas]
+    assert reached == [False, False, True, False, False, False, False, True, False]
+    assert not any(Anchors(0, 2).reached(full) for _ in range(9))
+    labels = np.array([[0, 7, 7], [2, 255, 7]], np.uint8)
+    assert label_areas(labels, (2, 5, 7)).tolist() == [1, 0, 3]
+
+
+def test_an_object_that_was_given_anew_was_not_found() -> None:
+    run = known_run()
+    again = np.zeros(200, bool)
+    again[105] = True  # "bad" finds its object at 112
+    tracks = {"bad": replace(run.tracks["bad"], restarts=again)}
+    assert summarise(replace(run, tracks=tracks))["bad"].recovered[5.0] == (1, 0, None)
+
+
 def test_command_on_a_synthetic_scene(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["benchmark", "long", "--frames", "40", "--size", "81x65", "--untrained"]
     arguments += ["--entrants", "reference,log:2:open", "--gap", "0.5", "--output", str(tmp_path)]
@@ -135,6 +154,11 @@ def test_command_on_a_synthetic_scene(tmp_path: Path, capsys: pytest.CaptureFixt
     assert summary["entrants"]["reference"]["restarts"] > 0
     for name in ("drift", "recovery", "time", "memory"):
         assert cv2.imread(str(tmp_path / f"{name}.png")) is not None
+    assert main([*arguments[:-2], "--anchors", "1"]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {e["restarts"] for e in summary["entrants"].values()} == {3}, "the same for all"
+    assert main([*arguments, "--anchors", "1"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
 
 
 def test_command_on_real_frames(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -46,6 +46,11 @@ def add_long_arguments(parser: argparse.ArgumentParser) -> None:
         "--restart", type=float, default=0.0, metavar="SECONDS",
         help="give the true masks anew once an object was lost for so long; 0: never (0)",
     )  # fmt: skip
+    parser.add_argument(
+        "--anchors", type=float, default=0.0, metavar="SECONDS",
+        help="give all of them the true masks anew every so often, lost or not, as the multi-start "
+        "protocol of VOT does; 0: never (0)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=positive, help="CPU threads; default: torch's choice")
     parser.add_argument(
         "--untrained", action="store_true", help="random weights, for what it costs alone"
@@ -81,6 +86,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         entrants = [Entrant.parse(text) for text in arguments.entrants.split(",")]
         if arguments.gap <= 0 or arguments.rate <= 0:
             raise ValueError("--gap and --rate must be above 0")
+        if arguments.restart and arguments.anchors:
+            raise ValueError("--restart and --anchors exclude each other")
         entrants[0].settings(arguments.gap, arguments.lag)
     except ValueError as error:
         raise DeaotError(f"deaot benchmark long: {error}") from None
@@ -97,7 +104,8 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         with Progress(arguments.frames) as progress:
             run = run_long(
                 backend, calibration, entrants, _frames(arguments, progress), arguments.rate,
-                arguments.gap, arguments.lag, arguments.restart, tracker_settings(arguments),
+                arguments.gap, arguments.lag, arguments.restart, arguments.anchors,
+                tracker_settings(arguments),
             )  # fmt: skip
     except ValueError as error:
         raise DeaotError(str(error)) from None
@@ -116,6 +124,7 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
         "variant": arguments.variant, "weights": weights, "device": str(backend.device),
         "precision": backend.precision, "frames": len(run.true_area), "rate": arguments.rate,
         "gap": arguments.gap, "lag": arguments.lag, "restart": arguments.restart,
+        "anchors": arguments.anchors,
         "threads": torch.get_num_threads(),
     }  # fmt: skip
     write_report(arguments.output, run, summaries, about)

@@ -27,7 +27,8 @@ class Trial:
     Attributes:
         length: the absence is counted under, seconds.
         held: it was tracked within the second before.
-        delay: seconds from its return until it is held again; None: not before it left again.
+        delay: seconds from its return until it is held again; None: not before it left again or the
+            tracker began anew.
     """
 
     length: float
@@ -89,6 +90,9 @@ def trials(run: LongRun, track: Track) -> list[Trial]:
             if seconds < _SHORTEST or start == 0 or end == len(sight):
                 continue
             leaves = spells[number + 1][0] if number + 1 < len(spells) else len(sight)
+            given = np.flatnonzero(track.restarts[end:leaves])  # found by the true masks, not by it
+            if len(given):
+                leaves = end + int(given[0]) + 1
             length = min(LENGTHS, key=lambda known: abs(np.log(known / seconds)))
             before = good[max(0, start - max(1, round(run.rate))) : start]
             held = [s for s, e in _runs(good[end:leaves]) if e - s >= _AGAIN]

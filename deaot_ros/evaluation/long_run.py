@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deaot_ros.backends import Backend
-from deaot_ros.evaluation.watch import Seen, Watch, score_masks
+from deaot_ros.evaluation.watch import Anchors, Seen, Watch, label_areas, score_masks
 from deaot_ros.network.model import Features
 from deaot_ros.tracking import MemorySettings, Tracker, TrackerSettings
 from deaot_ros.tracking.calibration import Calibration
@@ -115,6 +115,7 @@ def run_long(
     gap: float,
     lag: float = 0.0,
     restart: float = 0.0,
+    anchors: float = 0.0,
     settings: TrackerSettings | None = None,
 ) -> LongRun:
     """Let every entrant track the same frames; the encoder runs once for all.
@@ -131,6 +132,8 @@ def run_long(
         lag: seconds that short-term memory lies back.
         restart: seconds that an object in sight may be lost for; then its tracker is given the
             true masks, as soon as all objects are in sight, and begins anew. 0: never.
+        anchors: seconds between frames on which every tracker begins anew from the true masks, lost
+            or not (``Anchors``), so that all are judged on the same stretches. 0: none.
         settings: of the trackers, but for their memory.
 
     Raises:
@@ -159,16 +162,18 @@ def run_long(
         tracker.start(image, truth, 0.0)
     records = {name: _Record(len(ids)) for name in trackers}
     watches = {name: Watch(round(restart * rate), len(ids)) for name in trackers}
+    anchor = Anchors(round(anchors * rate), len(ids))
     true_areas, known, host = array("q"), array("b"), array("q")
     with suppress(KeyboardInterrupt):  # what was done until then is a run, too
         for number, (image, truth) in enumerate(source, 1):
             encoding = shared.encoding_time(image, next(iter(trackers.values())))
+            anchored = truth is not None and anchor.reached(label_areas(truth, ids))
             for name, tracker in trackers.items():
                 start = clock()
                 result = tracker.step(image, number / rate)
                 spent = 1000 * (clock() - start + encoding)
                 seen = score_masks(result.labels, truth, ids)
-                again = watches[name].failed(seen.j, seen.true_area)
+                again = anchored or watches[name].failed(seen.j, seen.true_area)
                 if again and truth is not None:
                     tracker.start(image, truth, number / rate)
                 records[name].note(seen, spent, tracker.memory_usage.bytes, again)

@@ -48,6 +48,37 @@ def score_masks(
     return Seen(j, area, np.where(owns & (area > 0), known[1:][most], 0), true_area)
 
 
+def label_areas(labels: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
+    """Pixels [O] that each id has in labels [H, W]."""
+    return np.bincount(labels.ravel(), minlength=max(ids) + 1)[list(ids)]
+
+
+class Anchors:
+    """Says when all trackers begin anew, whatever they did: the multi-start protocol of VOT 2020.
+
+    An anchor is due ``interval`` frames after the one before, and comes with the next frame that
+    shows every object well.
+    """
+
+    def __init__(self, interval: int, objects: int) -> None:
+        self._interval = interval
+        self._waited = 0
+        self._typical = np.zeros(objects)
+
+    def reached(self, true_area: np.ndarray) -> bool:
+        """Whether the frame at hand is an anchor; asked once for every frame."""
+        if not self._interval:
+            return False
+        self._waited += 1
+        self._typical = np.maximum(self._typical, true_area)
+        if self._waited < self._interval:
+            return False
+        here = bool((true_area >= _WELL_IN_SIGHT * self._typical).all())
+        if here:
+            self._waited = 0
+        return here
+
+
 class Watch:
     """Says when a tracker that has lost an object must begin anew."""
 
