@@ -197,36 +197,52 @@ def test_calibrated_scores_mean_what_they_say() -> None:
     rng = np.random.default_rng(0)
     p = rng.random(20_000)
     good = rng.random(20_000) < p**2
-    calibration = fit_calibration(p[:10_000].tolist(), good[:10_000].tolist())
-    assert calibration(0.8) == pytest.approx(0.64, abs=0.03)
-    before = reliability(Outcome(tuple(p[10_000:]), tuple(good[10_000:])))
-    after = reliability(Outcome(tuple(map(calibration, p[10_000:])), tuple(good[10_000:])))
+    none = np.zeros_like(p)
+    calibration = fit_calibration(*(v[:10_000].tolist() for v in (p, none, good)))
+    assert calibration.trust == 0
+    assert calibration(0.8, 0.0) == pytest.approx(0.64, abs=0.03)
+    before = reliability(Outcome(*(tuple(v[10_000:]) for v in (p, none, good))))
+    scores = tuple(map(calibration, p[10_000:], none))
+    after = reliability(Outcome(scores, tuple(none), tuple(good[10_000:])))
     assert calibration_error(before) > 0.15
     assert calibration_error(after) < 0.02
-    values = [calibration(v) for v in np.linspace(0, 1, 50)]
+    values = [calibration(v, 0.0) for v in np.linspace(0, 1, 50)]
     assert values == sorted(values)
 
 
+def test_the_better_witness_is_trusted() -> None:
+    """Probability says nothing here; masks are right with the likeness as their chance."""
+    rng = np.random.default_rng(1)
+    p, like = rng.random((2, 10_000))
+    good = rng.random(10_000) < like
+    calibration = fit_calibration(p.tolist(), like.tolist(), good.tolist())
+    assert calibration.trust >= 0.9
+    assert calibration(0.5, 0.8) == pytest.approx(0.8, abs=0.1)
+
+
 def test_calibration_of_few_and_equal_values() -> None:
-    assert fit_calibration([0.7], [True])(0.2) == 1.0
-    assert fit_calibration([0.5, 0.5, 0.5, 0.5], [True, False, True, False])(0.5) == 0.5
+    assert fit_calibration([0.7], [0.5], [True])(0.2, 0.1) == 1.0
+    same = [0.5] * 4
+    assert fit_calibration(same, same, [True, False, True, False])(0.5, 0.5) == 0.5
     with pytest.raises(ValueError, match="no outputs"):
-        fit_calibration([], [])
+        fit_calibration([], [], [])
 
 
 def test_calibration_next_to_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = tmp_path / "net.safetensors"
     weights.write_bytes(b"weights")
-    assert load_calibration(weights)(0.3) == 0.3
-    file = save_calibration(Calibration((0.2, 0.8), (0.0, 0.5)), weights)
+    assert load_calibration(weights)(0.3, 0.9) == 0.3
+    file = save_calibration(Calibration((0.2, 0.8), (0.0, 0.5), 0.25), weights)
     assert file == tmp_path / "net.calibration.json"
-    assert load_calibration(weights)(0.5) == pytest.approx(0.25)
-    assert load_calibration(weights)(0.9) == 0.5
+    assert load_calibration(weights)(0.4, 0.8) == pytest.approx(0.25)
+    assert load_calibration(weights)(0.9, 0.9) == 0.5
     assert not caplog.records
     weights.write_bytes(b"others")
-    assert load_calibration(weights)(0.5) == 0.5
+    assert load_calibration(weights)(0.5, 0.9) == 0.5
     assert "made for other weights" in caplog.text
-    for damaged in ("{", '{"probability": [0.2]}', '{"probability": [2], "chance": [1]}'):
+    right = json.loads(file.read_text())
+    broken = [json.dumps(right | {key: [2]}) for key in ("evidence", "chance", "trust")]
+    for damaged in ("{", "{}", *broken):
         file.write_text(damaged)
         with pytest.raises(CheckpointError, match="not a calibration of scores"):
             load_calibration(weights)

@@ -348,7 +348,7 @@ def test_any_calibration_is_read_or_refused(tmp_path: Path, content: bytes) -> N
     except CheckpointError as error:
         assert "expected JSON" in str(error)
         return
-    assert 0 <= calibration(0.5) <= 1
+    assert 0 <= calibration(0.5, 0.5) <= 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.floats(0, 1), st.integers(0, 10**9)),

@@ -51,7 +51,7 @@ def test_scores_are_calibrated_for_these_very_weights(
     weights = shipped_weights("deaot-t")
     assert weights is not None
     calibration = load_calibration(weights)
-    assert calibration.probability and not caplog.records, "none, or of other weights"
+    assert calibration.evidence and not caplog.records, "none, or of other weights"
     network = build_network("deaot-t")
     load_checkpoint(network, weights)
     plain = Tracker(load_backend(network, "cpu", "auto", "auto"), tracker.settings)
@@ -59,6 +59,7 @@ def test_scores_are_calibrated_for_these_very_weights(
     for t in (tracker, plain):
         t.start(*scene.render(0))
     image, _ = scene.render(1)
-    scores, means = ([o.score for o in t.step(image).objects] for t in (tracker, plain))
-    assert scores == pytest.approx([calibration(p) for p in means])
+    scored, raw = (t.step(image).objects for t in (tracker, plain))
+    scores, means = [o.score for o in scored], [o.score for o in raw]
+    assert scores == pytest.approx([calibration(o.score, o.likeness) for o in raw])
     assert scores != pytest.approx(means, abs=0.02)

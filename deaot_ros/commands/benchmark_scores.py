@@ -55,12 +55,13 @@ def run_scores_benchmark(arguments: argparse.Namespace) -> int:
     half, size = max(1, arguments.clips // 2), (arguments.height, arguments.width)
     fitted = collect(tracker, held_back_clips(0, half, *size))
     checked = collect(tracker, held_back_clips(half, half, *size))
-    calibration = fit_calibration(fitted.scores, fitted.good)
-    after = Outcome(tuple(map(calibration, checked.scores)), checked.good)
+    calibration = fit_calibration(fitted.scores, fitted.likeness, fitted.good)
+    scores = tuple(map(calibration, checked.scores, checked.likeness))
+    after = Outcome(scores, checked.likeness, checked.good)
     curves = {"mean probability": reliability(checked), "score": reliability(after)}
     print(
         f"{path.name}, sha256 {weights_digest(path)[:12]}: {len(checked.scores)} masks of {half} "
-        "clips that the fit did not see"
+        f"clips that the fit did not see; trust in likeness {calibration.trust:.2f}"
     )
     for name, bins in curves.items():
         print(f"\n{name}: mean distance from the diagonal {calibration_error(bins):.3f}")

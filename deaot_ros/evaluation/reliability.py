@@ -9,12 +9,14 @@ import numpy as np
 
 from deaot_ros.evaluation.watch import score_masks
 from deaot_ros.synthetic import HELD_BACK, SceneSettings, referenced_clip
+from deaot_ros.synthetic.long_scene import long_scene
 from deaot_ros.tracking import Tracker
 
 GOOD = 0.5
 """J above which a mask is right."""
 
 _FRAMES = 24
+_LONG_EVERY, _LONG_FRAMES, _LONG_OBJECTS = 10, 150, 2
 _RATE = 10.0
 _FIRST_SEED = 500_000
 _SCENES = SceneSettings(
@@ -26,9 +28,10 @@ Clip = Iterable[tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Scores of masks, and whether each was right."""
+    """Scores of masks, their likeness to what was annotated, and whether each was right."""
 
     scores: tuple[float, ...]
+    likeness: tuple[float, ...]
     good: tuple[bool, ...]
 
 
@@ -44,18 +47,29 @@ class Bin:
 def held_back_clips(first: int, count: int, height: int, width: int) -> Iterator[Clip]:
     """Clips of photographs that training never sees, with look-alikes, absences and covers.
 
+    Every tenth is a long scene, in which an object is as often out of sight as in it: there the
+    masks of what is gone have moved to other things.
+
     Args:
         first, count: which ones; others for fitting than for checking.
         height, width: of the frames in pixels.
     """
     for number in range(first, first + count):
-        clip = referenced_clip(_FIRST_SEED + number, _FRAMES, height, width, _SCENES)
-        yield zip(clip.frames, clip.masks, strict=True)
+        seed = _FIRST_SEED + number
+        if number % _LONG_EVERY == _LONG_EVERY - 1:
+            scene = long_scene(
+                seed, _LONG_FRAMES, height, width, _RATE, _LONG_OBJECTS, photographs=HELD_BACK
+            )
+            yield (scene.render(t) for t in range(scene.frames))
+        else:
+            clip = referenced_clip(seed, _FRAMES, height, width, _SCENES)
+            yield zip(clip.frames, clip.masks, strict=True)
 
 
 def collect(tracker: Tracker, clips: Iterable[Clip]) -> Outcome:
     """Track clips, (image, truth) per frame, and note the score of every mask with a pixel."""
     scores: list[float] = []
+    likeness: list[float] = []
     good: list[bool] = []
     for clip in clips:
         frames = iter(clip)
@@ -68,8 +82,9 @@ def collect(tracker: Tracker, clips: Iterable[Clip]) -> Outcome:
             for thing, overlap in zip(result.objects, j, strict=True):
                 if thing.area:
                     scores.append(thing.score)
+                    likeness.append(thing.likeness)
                     good.append(bool(overlap > GOOD))  # NaN, for one out of sight, is not
-    return Outcome(tuple(scores), tuple(good))
+    return Outcome(tuple(scores), tuple(likeness), tuple(good))
 
 
 def reliability(outcome: Outcome, bins: int = 10) -> list[Bin]:

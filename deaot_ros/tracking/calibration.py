@@ -1,4 +1,4 @@
-"""What a network's confidence is worth: from mean probability to the chance of a good mask."""
+"""What a network's confidence is worth: from what it shows to the chance of a good mask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,32 +22,41 @@ SUFFIX = ".calibration.json"
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A rising line through knots; without knots values stay what they are.
+    """A rising line through knots over the evidence for a mask.
+
+    Evidence is the mean of two witnesses: the mean probability in the mask, and its likeness to
+    what was annotated (``TrackedObject.likeness``). Without knots a score is the probability.
 
     Attributes:
-        probability: mean probability in the mask at each knot, rising.
+        evidence: at each knot, rising.
         chance: part of such masks whose J is above 0.5, not falling.
+        trust: in the likeness, 0..1; the rest is that in the probability.
 
     Raises:
         ValueError: the knots are not of that kind.
     """
 
-    probability: tuple[float, ...] = ()
+    evidence: tuple[float, ...] = ()
     chance: tuple[float, ...] = ()
+    trust: float = 0.0
 
     def __post_init__(self) -> None:
-        x, y = self.probability, self.chance
-        if len(x) != len(y) or not all(math.isfinite(v) and 0 <= v <= 1 for v in (*x, *y)):
-            raise ValueError("knots must be as many probabilities as chances, all in 0..1")
+        x, y = self.evidence, self.chance
+        finite = all(math.isfinite(v) and abs(v) <= 1 for v in (*x, *y, self.trust))
+        if len(x) != len(y) or not finite or any(v < 0 for v in (*y, self.trust)):
+            raise ValueError(
+                "knots must be as much evidence, in -1..1, as chances, in 0..1 like the trust"
+            )
         rises = all(a < b for a, b in pairwise(x))
         if not rises or any(b < a for a, b in pairwise(y)):
-            raise ValueError("probabilities must rise and chances must not fall")
+            raise ValueError("evidence must rise and chances must not fall")
 
-    def __call__(self, value: float) -> float:
-        """The score of a mean probability, both 0..1."""
-        x, y = self.probability, self.chance
+    def __call__(self, probability: float, likeness: float) -> float:
+        """The score of a mask, 0..1."""
+        x, y = self.evidence, self.chance
         if not x:
-            return value
+            return probability
+        value = _evidence(probability, likeness, self.trust)
         right = bisect_right(x, value)
         if right == 0 or right == len(x):
             return y[min(right, len(x) - 1)]
@@ -55,20 +64,34 @@ class Calibration:
         return y[right - 1] + part * (y[right] - y[right - 1])
 
 
-def fit_calibration(values: Sequence[float], good: Sequence[bool], bins: int = 20) -> Calibration:
-    """Fit by isotonic regression over bins of equal count.
+def fit_calibration(
+    probabilities: Sequence[float],
+    likenesses: Sequence[float],
+    good: Sequence[bool],
+    bins: int = 20,
+) -> Calibration:
+    """Weigh both witnesses, then fit by isotonic regression over bins of equal count.
+
+    The trust is the one whose evidence best tells good masks from bad ones: in most pairs of a good
+    and a bad mask the good one has more (area under the ROC curve).
 
     Args:
-        values: mean probabilities.
+        probabilities: mean probability in each mask.
+        likenesses: of each mask.
         good: whether each mask's J was above 0.5.
         bins: knots at most.
 
     Raises:
         ValueError: nothing to fit.
     """
-    if not values:
+    if not probabilities:
         raise ValueError("no outputs to calibrate scores with")
-    pairs = sorted(zip(values, good, strict=True))
+    weighed = {
+        trust: [_evidence(*both, trust) for both in zip(probabilities, likenesses, strict=True)]
+        for trust in (step / 20 for step in range(21))
+    }
+    trust = max(weighed, key=lambda step: (round(_ordered(weighed[step], good), 4), -step))
+    pairs = sorted(zip(weighed[trust], good, strict=True))
     size = -(-len(pairs) // bins)
     # Pool adjacent violators: (sum of values, good ones, count) per knot.
     pools: list[tuple[float, int, int]] = []
@@ -79,7 +102,22 @@ def fit_calibration(values: Sequence[float], good: Sequence[bool], bins: int = 2
             last = pools.pop()
             pools[-1] = tuple(a + b for a, b in zip(pools[-1], last))  # type: ignore[assignment]
     knots = {round(v / n, 6): round(g / n, 4) for v, g, n in pools}
-    return Calibration(tuple(knots), tuple(knots.values()))
+    return Calibration(tuple(knots), tuple(knots.values()), trust)
+
+
+def _evidence(probability: float, likeness: float, trust: float) -> float:
+    return (1 - trust) * probability + trust * likeness
+
+
+def _ordered(values: Sequence[float], good: Sequence[bool]) -> float:
+    """Part of the pairs of a good and a bad mask in which the good one has the larger value."""
+    bad = sorted(v for v, right in zip(values, good, strict=True) if not right)
+    places = [
+        bisect_left(bad, v) + bisect_right(bad, v)
+        for v, right in zip(values, good, strict=True)
+        if right
+    ]
+    return sum(places) / max(1, 2 * len(bad) * len(places))
 
 
 def _falls(left: tuple[float, int, int], right: tuple[float, int, int]) -> bool:
@@ -106,13 +144,15 @@ def load_calibration(weights: Path) -> Calibration:
     try:
         content = json.loads(path.read_text())
         calibration = Calibration(
-            tuple(map(float, content["probability"])), tuple(map(float, content["chance"]))
+            tuple(map(float, content["evidence"])),
+            tuple(map(float, content["chance"])),
+            float(content["trust"]),
         )
         made_for = str(content["weights_sha256"])
     except (ValueError, TypeError, KeyError, RecursionError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a calibration of scores ({error}); expected JSON with the lists "
-            "'probability' and 'chance' and with 'weights_sha256'. Delete it, or renew it: "
+            "'evidence' and 'chance', with 'trust' and 'weights_sha256'. Delete it, or renew it: "
             "deaot benchmark scores --write"
         ) from None
     if made_for != weights_digest(weights):
@@ -130,8 +170,9 @@ def save_calibration(calibration: Calibration, weights: Path) -> Path:
     path = calibration_path(weights)
     content = {
         "weights_sha256": weights_digest(weights),
-        "probability": calibration.probability,
+        "evidence": calibration.evidence,
         "chance": calibration.chance,
+        "trust": calibration.trust,
     }
     path.write_text(json.dumps(content) + "\n")
     return path

@@ -20,6 +20,7 @@ from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups
+from deaot_ros.tracking.looks import Looks, keys_of_labels, keys_of_logits
 from deaot_ros.tracking.measuring import Shape, measure, shape_of
 from deaot_ros.tracking.recorded import Reading, RecordedFrames, View
 from deaot_ros.tracking.resizing import resize_labels
@@ -32,12 +33,14 @@ class Seen(NamedTuple):
         frame: its entry is formed, nothing is remembered yet.
         foreground: float32 [H, W], probability of being any object; None where nobody asked.
         scores: float32 [1 + 10 G], by place.
+        likeness: float32 [1 + 10 G], see ``Looks.likeness``.
         extents: see ``labelling.extents``; None where the host is to measure the labels.
     """
 
     frame: Frame
     foreground: Tensor | None
     scores: Tensor
+    likeness: Tensor
     extents: Tensor | None = None
 
 
@@ -90,6 +93,7 @@ class Engine:
         self._memory = RollingMemory(settings, backend.variant)
         self._max_groups = groups_of(max_objects)
         self._recorded: RecordedFrames | None = None
+        self._looks = Looks()
         self._number = -1
 
     @property
@@ -132,16 +136,22 @@ class Engine:
         self.frame = Frame(
             features, found.places, number, stamp, share=found.share, entry=found.entry
         )
-        return Seen(self.frame, found.foreground, found.scores, found.extents)
+        likeness = self._looks.likeness(found.keys, self.identities)
+        return Seen(self.frame, found.foreground, found.scores, likeness, found.extents)
 
     def examine(
         self, frame: Frame, logits: Tensor, size: tuple[int, int], foreground: bool = False
     ) -> Seen:
         """Label a matched frame at (height, width) ``size`` and form its entry."""
         found = self.label(frame, logits, size, foreground)
-        scores = labelling.scores(logits, self.identities.live_places())
+        live = self.identities.live_places()
+        scores = labelling.scores(logits, live)
         self.form_entry(frame)
-        return Seen(frame, found.foreground, scores)
+        assert frame.entry is not None
+        keys = keys_of_logits(frame.entry[0].keys, logits, live, frame.features.grid)
+        return Seen(
+            frame, found.foreground, scores, self._looks.likeness(keys, self.identities)
+        )
 
     def match(self, image: np.ndarray, stamp: float) -> tuple[Frame, Tensor]:
         """Encode an image and read the memory; gives the frame and its raw logits."""
@@ -243,10 +253,11 @@ class Engine:
         pinned = tuple(ids)
         new = [i for i in ids if i not in self.identities]
         if self._must_compact(len(new), all_seen):
-            labels = self.labels_of(frame)
+            known_labels = self.labels_of(frame)
             self.identities.compact()
             self._memory.clear()
-            frame.places = self.places_of(labels)
+            self._looks.move()
+            frame.places = self.places_of(known_labels)
             pinned = (*self.identities.ids, *new)
         known = [self.identities.place(i) for i in ids if i in self.identities]
         self.identities.add(new)
@@ -257,10 +268,14 @@ class Engine:
         frame.places = torch.where(marked > 0, marked, kept)
         frame.contexts = frame.entry = None
         try:
-            entry = self._backend.reference(frame.features, self._network_labels(frame.places))
+            labels = self._network_labels(frame.places)
+            entry = self._backend.reference(frame.features, labels)
+            keys = keys_of_labels(entry[0].keys, labels, frame.features.grid)
             self._memory.pin(
                 entry, frame.number, frame.stamp, pinned, seen, self._view(frame, entry)
             )
+            for object_id in ids:
+                self._looks.note(object_id, keys[self.identities.place(object_id) - 1])
         except Exception:  # out of memory: labels must not show ids that nobody tracks
             for object_id in new:
                 self.remove(object_id)
@@ -274,6 +289,7 @@ class Engine:
             self.frame.places = places.masked_fill(gone, 0)
         self.identities.remove(object_id)
         self._memory.forget(object_id)
+        self._looks.forget(object_id)
 
     def measure(self, seen: Seen, labels: np.ndarray) -> dict[int, Shape]:
         """Extent of every object in a labelled frame, whose ids are ``labels`` [H, W].

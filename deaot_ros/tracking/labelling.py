@@ -145,6 +145,26 @@ def share_of(
     return share / share.sum().clamp_(min=1e-12)
 
 
+def grid_probabilities(
+    logits: Tensor, live: Sequence[Sequence[int]], grid: tuple[int, int]
+) -> Tensor:
+    """Probability of every place at each cell of the stride-16 grid.
+
+    Args:
+        logits, live: see :func:`label`.
+        grid: (height, width) in cells.
+
+    Returns:
+        float32 [G, 10, cells], 0 for places that nobody has.
+    """
+    coarse = upsample_logits(logits, grid, True)
+    result = logits.new_zeros(len(live), MAX_OBJECTS_PER_GROUP, grid[0] * grid[1])
+    for g, (places, p) in enumerate(_group_probabilities(coarse, live, grid, True)):
+        for place, own in zip(places, p[1:], strict=True):
+            result[g, place - 1 - MAX_OBJECTS_PER_GROUP * g] = own.flatten()
+    return result
+
+
 def grid_foreground(
     logits: Tensor, live: Sequence[Sequence[int]], grid: tuple[int, int]
 ) -> Tensor:

@@ -20,6 +20,7 @@ from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import split_groups
+from deaot_ros.tracking.looks import keys_of_logits
 from deaot_ros.tracking.resizing import resize_labels
 
 DEAD = -1e10
@@ -67,6 +68,7 @@ class Look(NamedTuple):
         scores: float32 [1 + 10 G], see ``labelling.scores``.
         extents: int64 [10 G, H + W], see ``labelling.extents``.
         foreground: float32 [H, W], None unless asked for.
+        keys: float32 [10 G, C], see ``looks.keys_of_logits``.
         share: float32 [slots], attention that each slot drew; None unless asked for.
         entry: per layer.
     """
@@ -76,6 +78,7 @@ class Look(NamedTuple):
     places: Tensor
     scores: Tensor
     extents: Tensor
+    keys: Tensor
     foreground: Tensor | None
     share: Tensor | None
     entry: list[LayerMemory]
@@ -112,7 +115,8 @@ def look(backend: Backend, view: View, reading: Reading, image: Tensor, dead: Te
     entry = backend.memorise(propagated.contexts, labels)
     return Look(
         features.tokens, features.grid, found.places, labelling.scores(logits, everyone),
-        labelling.extents(found.places, groups * MAX_OBJECTS_PER_GROUP), found.foreground, share,
+        labelling.extents(found.places, groups * MAX_OBJECTS_PER_GROUP),
+        keys_of_logits(entry[0].keys, logits, everyone, features.grid), found.foreground, share,
         entry,
     )  # fmt: skip
 
@@ -169,7 +173,7 @@ class _RecordedFrame:
             found = look(backend, view, here, inputs[0], inputs[1])
             self._grid = found.grid
             optional = [t for t in (found.foreground, found.share) if t is not None]
-            always = [found.tokens, found.places, found.scores, found.extents]
+            always = [found.tokens, found.places, found.scores, found.extents, found.keys]
             return [*always, *optional, *_flat(found.entry)]
 
         first = [image, dead, *_flat(reading.short_term)]
@@ -179,11 +183,11 @@ class _RecordedFrame:
         self, image: Tensor, dead: Tensor, short_term: Sequence[LayerMemory]
     ) -> Look:
         outputs = self._recording([image, dead, *_flat(short_term)])
-        tokens, places, scores, extents, *rest = outputs
+        tokens, places, scores, extents, keys, *rest = outputs
         foreground = rest.pop(0) if self._view.foreground else None
         share = rest.pop(0) if self._view.with_mass else None
         return Look(
-            tokens, self._grid, places, scores, extents, foreground, share, _pairs(rest)
+            tokens, self._grid, places, scores, extents, keys, foreground, share, _pairs(rest)
         )
 
 

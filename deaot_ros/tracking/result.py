@@ -31,6 +31,8 @@ class TrackedObject:
         score: how likely the mask is right, 0..1; 0 where it has no pixels. With a calibration
             next to the weights the chance of J > 0.5, else the mean probability in the mask.
         last_seen: stamp in seconds of the newest frame in which it was tracked.
+        likeness: cosine between what the mask shows and what its annotated masks showed, by the
+            keys of the network's first layer; 0 where it has no pixels.
     """
 
     id: int
@@ -40,6 +42,7 @@ class TrackedObject:
     centroid: tuple[float, float]
     score: float
     last_seen: float
+    likeness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

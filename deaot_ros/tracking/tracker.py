@@ -286,7 +286,7 @@ class Tracker:
         foreground = None
         if seen.foreground is not None:
             foreground = (seen.foreground * 255).round_().to(torch.uint8).cpu().numpy()
-        scores = seen.scores.cpu().numpy()
+        scores, likeness = torch.stack((seen.scores, seen.likeness)).cpu().numpy()
         if not np.isfinite(scores).all():  # one such frame in memory would spoil all later
             raise NotFiniteError(
                 "the network gave values that are not finite (NaN or Inf) for this image; it is "
@@ -295,7 +295,7 @@ class Tracker:
             )
         engine.follow(frame)
         shapes = engine.measure(seen, labels)
-        observed = self._observe(engine, labels, shapes, scores, frame.stamp)
+        observed = self._observe(engine, labels, shapes, scores, likeness, frame.stamp)
         if engine.due(frame):
             shows = [i for i, life in self._lives.items() if life.tracked]
             away = [i for i, life in self._lives.items() if not life.tracked]
@@ -417,7 +417,7 @@ class Tracker:
         self._engine.remove(object_id)
         life = self._lives.pop(object_id)
         life.state = ObjectState.REMOVED
-        self._removed.append(_describe(object_id, life, NOTHING, 0.0))
+        self._removed.append(_describe(object_id, life, NOTHING, 0.0, 0.0))
         if not self._lives:
             self._engine = None
 
@@ -473,7 +473,7 @@ class Tracker:
             life = self._lives.setdefault(object_id, ObjectLife())
             life.confirm(shapes[object_id], frame.stamp)
         objects = tuple(
-            _describe(i, self._lives[i], shapes[i], float(shapes[i].area > 0))
+            _describe(i, self._lives[i], shapes[i], *[float(shapes[i].area > 0)] * 2)
             for i in self.object_ids
         )
         return TrackResult(
@@ -482,7 +482,7 @@ class Tracker:
 
     def _observe(
         self, engine: Engine, labels: np.ndarray, shapes: dict[int, Shape], scores: np.ndarray,
-        stamp: float,
+        likeness: np.ndarray, stamp: float,
     ) -> list[TrackedObject]:  # fmt: skip
         """Judge every object by what the frame shows."""
         self._follow_size(labels)
@@ -490,11 +490,13 @@ class Tracker:
         objects: list[TrackedObject] = []
         for object_id, shape in shapes.items():
             life = self._lives[object_id]
-            score = 0.0
+            score = like = 0.0
             if shape.area:
-                score = self._calibration(float(scores[engine.identities.place(object_id)]))
+                place = engine.identities.place(object_id)
+                like = float(likeness[place])
+                score = self._calibration(float(scores[place]), like)
             life.observe(shape, score, stamp, diagonal, self._states)
-            objects.append(_describe(object_id, life, shape, score))
+            objects.append(_describe(object_id, life, shape, score, like))
         return objects
 
     def _follow_size(self, labels: np.ndarray) -> None:
@@ -571,5 +573,7 @@ def find_weights(variant: str, weights: str | Path | None) -> Path:
     return path
 
 
-def _describe(object_id: int, life: ObjectLife, shape: Shape, score: float) -> TrackedObject:
-    return TrackedObject(object_id, life.state, *shape, score, life.last_seen)
+def _describe(
+    object_id: int, life: ObjectLife, shape: Shape, score: float, likeness: float
+) -> TrackedObject:
+    return TrackedObject(object_id, life.state, *shape, score, life.last_seen, likeness)
