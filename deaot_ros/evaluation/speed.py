@@ -52,6 +52,7 @@ class Speed:
 
     Attributes:
         case: with the backend and precision that were chosen.
+        device: type of the device, ``cpu`` or ``cuda``.
         size: (height, width) of the network input.
         stages: stage to samples; ``label`` is what a frame takes besides the network: labels,
             scores, boxes, memory.
@@ -67,6 +68,7 @@ class Speed:
     """
 
     case: Case
+    device: str
     size: tuple[int, int]
     stages: dict[str, list[float]]
     total: list[float]
@@ -133,7 +135,7 @@ def measure_speed(
         case.slots,
     )  # fmt: skip
     return Speed(
-        chosen, subject.size,
+        chosen, backend.device.type, subject.size,
         {name: _ms([o[name] for o in ours]) for name in (*STAGES, "label")},
         _ms([o["total"] for o in ours]), _ms([o["cpu"] for o in ours]), flop / 1e9,
         _ms([wall for wall, _ in floor]), _ms([cpu for _, cpu in floor]),
