@@ -109,7 +109,8 @@ def _runtime(
     if backend == "torch-compile":
         return TorchGraphs(network, device, precision)
     if backend == "onnxruntime":
-        return OnnxRuntimeGraphs(GraphFiles(network, precision, folder), device)
+        files = GraphFiles(network, precision, folder, by_tiles=device.type == "cpu")
+        return OnnxRuntimeGraphs(files, device)
     if device.type != "cuda":
         raise DeviceError(
             f"backend tensorrt needs a CUDA device, not {device}; deaot build-engine builds for a "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deaot_ros.backends.artifacts import Artifacts, Key
 from deaot_ros.export import RECIPE, Shapes, export_graph
+from deaot_ros.network.attention import ShortTermAttention
 from deaot_ros.network.model import DeAOT
 
 logger = logging.getLogger(__name__)
@@ -18,14 +19,22 @@ logger = logging.getLogger(__name__)
 class GraphFiles:
     """ONNX files of the functions of a network, by function and shapes."""
 
-    def __init__(self, network: DeAOT, precision: str, folder: Path) -> None:
+    def __init__(
+        self, network: DeAOT, precision: str, folder: Path, by_tiles: bool = False
+    ) -> None:
         """Take ``network``, in eval mode and on the CPU, over: its batch norms are folded.
 
         Args:
             network: with its weights.
             precision: of the graphs, see ``deaot_ros.export.export_graph``.
             folder: of the cache.
+            by_tiles: the short-term attention skips what is far from the window: less arithmetic
+                in many small products, which suits CPUs.
         """
+        self._attention = "tiles" if by_tiles else "dense"
+        for module in network.modules():
+            if isinstance(module, ShortTermAttention):
+                module.by_tiles = by_tiles
         network.requires_grad_(False).eval().fold()
         self.variant = network.variant
         self.precision = precision
@@ -78,6 +87,7 @@ class GraphFiles:
             "weights": self._weights,
             "function": function,
             "precision": self.precision,
+            "attention": self._attention,
             "recipe": RECIPE,
             **asdict(mine),
         }

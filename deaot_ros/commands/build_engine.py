@@ -92,9 +92,10 @@ def _files(
     from deaot_ros.backends.tensorrt_library import find_library
     from deaot_ros.errors import DeviceError
 
-    graphs = GraphFiles(network, arguments.precision, folder)
     if arguments.backend == "onnxruntime":
-        return [graphs]
+        by_tiles = resolve_device(arguments.device).type == "cpu"
+        return [GraphFiles(network, arguments.precision, folder, by_tiles)]
+    graphs = GraphFiles(network, arguments.precision, folder)
     library = find_library()
     targets = [Target(capability) for capability in arguments.capability]
     if not targets:

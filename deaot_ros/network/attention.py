@@ -188,8 +188,10 @@ class LongTermAttention(GatedOutput):
 class ShortTermAttention(GatedOutput):
     """Attention over a window of the previous frame, see :func:`window_weights`.
 
-    A CPU computes the same by tiles of the grid.
+    A CPU computes the same by tiles of the grid, and with ``by_tiles`` every machine does.
     """
+
+    by_tiles: bool = False
 
     def __init__(
         self, key_channels: int, value_channels: int, out_channels: int, heads: int = 1,
@@ -202,7 +204,7 @@ class ShortTermAttention(GatedOutput):
         self, query: Tensor, keys: Tensor, values: Tensor, gate: Tensor, grid: Grid
     ) -> Tensor:
         """Read the previous frame; shapes as in :class:`LongTermAttention` with S = T."""
-        if eager_cpu(query):
+        if self.by_tiles or eager_cpu(query):
             return self.emit(self._gather_by_tiles(query, keys, values, grid), gate, grid)
         weights = window_weights(query, keys, self.relative_emb_k, grid, self.heads)
         return self.emit(self.gather(weights, values), gate, grid)

@@ -1,4 +1,4 @@
-"""The short-term attention on a CPU, tile by tile: cells far from the window are never computed."""
+"""The short-term attention for CPUs, tile by tile: cells far from the window are never computed."""
 
 from __future__ import annotations
 
@@ -70,16 +70,20 @@ def attend_by_tiles(
     """
     groups = query.shape[0]
     q, k, v, r = (x.unflatten(1, grid) for x in (query, keys, values, relative))
-    result = torch.empty_like(v, memory_format=torch.contiguous_format)
+    result = []
     for columns, key_columns, tiles in strips(grid):
         strip_keys = k[:, :, key_columns].flatten(1, 2).transpose(1, 2)
         strip_values = v[:, :, key_columns].flatten(1, 2)
+        strip = []
         for rows, span, column in tiles:
-            logits = r[:, rows, columns].flatten(1, 2).gather(2, column.expand(groups, -1, -1))
-            logits.baddbmm_(q[:, rows, columns].flatten(1, 2), strip_keys[:, :, span])
+            logits = torch.baddbmm(
+                r[:, rows, columns].flatten(1, 2).gather(2, column.expand(groups, -1, -1)),
+                q[:, rows, columns].flatten(1, 2), strip_keys[:, :, span],
+            )  # fmt: skip
             found = torch.bmm(logits.softmax(-1), strip_values[:, span])
-            result[:, rows, columns] = found.unflatten(1, (rows.stop - rows.start, -1))
-    return result.flatten(1, 2)
+            strip.append(found.unflatten(1, (rows.stop - rows.start, -1)))
+        result.append(torch.cat(strip, 1))
+    return torch.cat(result, 2).flatten(1, 2)
 
 
 def _reach(first: int, length: int, end: int) -> tuple[slice, slice]:

@@ -272,6 +272,7 @@ def check_growth(
 ) -> None:
     """Memory on the device must not grow."""
     frames = begin(tracker_of(runner, given), given, 3)
+    device_bytes(runner.device)
     marks = []
     for number in range(given.long):
         next(frames)
@@ -283,9 +284,9 @@ def check_growth(
 
 
 def device_bytes(device: torch.device) -> int:
-    """What torch has reserved, and whatever else takes memory of the device."""
+    """What is taken of the device, by torch and by whatever else."""
     if device.type != "cuda":
-        return 0
+        raise DeaotError("only a CUDA device tells")
     free, total = torch.cuda.mem_get_info(device)
     return total - free
 
