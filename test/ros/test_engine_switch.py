@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="NOT CHECKED: the package onnx is not install
 pytest.importorskip("onnxruntime", reason="NOT CHECKED: the package onnxruntime is not installed")
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from robot import Robot, TrackerProcess, image_message
 from std_srvs.srv import Trigger
 
@@ -91,13 +91,14 @@ def test_configure_does_not_wait_for_graphs(tmp_path: Path) -> None:
         robot = Robot()
         try:
             wanted = Transition(id=Transition.TRANSITION_CONFIGURE)
+            robot.call(GetState, "tracker/get_state")  # importing torch is no part of it
             start, cpu = time.monotonic(), process.processor_time()
             assert robot.call(ChangeState, "tracker/change_state", transition=wanted).success
             spent, cpu = time.monotonic() - start, process.processor_time() - cpu
             graphs = cache / "graphs"
             made = len(list(graphs.glob("*.onnx")))
             assert made < 4, f"configure took {spent:.1f} s, in which all graphs were made"
-            assert cpu < 4, "less than two seconds beyond loading weights, whatever else runs"
+            assert cpu < 2, "seconds; by the clock it is as long as what else runs lets it be"
             robot.spin_until(lambda: any(graphs.glob("*.onnx")), "graph, which was to be made")
             print(f"configure took {spent:.2f} s, {cpu:.2f} s of CPU time")
         finally:
