@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.node import heap
 from deaot_ros.node.failures import Throttle, explain
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.mailbox import IN_A_ROW, Mailbox
@@ -222,6 +224,19 @@ def test_objects_message() -> None:
     assert (gone.state, gone.mask.height, len(gone.mask.data)) == (gone.REMOVED, 0, 0)
 
 
+def test_what_is_seen_now_has_the_stamp_of_its_image() -> None:
+    """Also where another time stood in for the stamp."""
+    pytest.importorskip("deaot_ros.msg", reason="this package's messages are not built")
+    from deaot_ros.node.messages import objects_message
+
+    header = Header(stamp=Time(sec=3, nanosec=400_000_000))
+    four, nine = objects_message(result(LABELS, FOUR, NINE), header, {}, 0.0, False).objects
+    assert four.last_seen == header.stamp
+    assert (nine.last_seen.sec, nine.last_seen.nanosec) == (2, 250_000_000)
+    (four,) = objects_message(result(LABELS, FOUR), Header(), {}, 0.0, False).objects
+    assert (four.last_seen.sec, four.last_seen.nanosec) == (3, 500_000_000)
+
+
 def test_object_masks_can_be_left_out() -> None:
     pytest.importorskip("deaot_ros.msg", reason="this package's messages are not built")
     from deaot_ros.node.messages import objects_message
@@ -263,3 +278,27 @@ def test_throttle_keeps_back_what_was_said_and_nothing_else() -> None:
     throttle = Throttle(60.0)
     assert [throttle.allows(text) for text in "aabab"] == [True, False, True, False, False]
     assert sum(throttle.allows(str(number)) for number in range(1000)) < 20
+
+
+def test_freed_memory_is_given_back() -> None:
+    def held() -> float:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+    heap.give_back()
+    blocks = [np.ones(100_000, np.uint8) for _ in range(600)]
+    full = held()
+    del blocks[::2]  # what is left keeps the heap from shrinking by itself
+    fragmented = held()
+    heap.give_back()
+    assert full - fragmented < 5.0
+    assert fragmented - held() > 15.0
+    assert len(blocks) == 300
+
+
+def test_memory_is_given_back_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = heap.Spare()
+    looks = [spare.look(*state) for state in ((1, None), (1, None), (2, None), (2, (9, 9)))]
+    assert looks == [True, False, True, True]
+    monkeypatch.setattr(heap, "LONGEST", 0.0)
+    assert spare.look(2, (9, 9))

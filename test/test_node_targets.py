@@ -95,7 +95,9 @@ class Bench:
         return result
 
     def apply(self, target: Image, mode: str = "merge") -> CameraFrame:
-        return self.targets.apply(target, mode, Parameters())
+        frame, labels = self.targets.find(target, Parameters())
+        self.targets.apply(frame, labels, mode)
+        return frame
 
     def track(self, numbers: range) -> None:
         for n in numbers:
@@ -135,6 +137,26 @@ def test_late_mask_gives_what_a_timely_one_would_have_given(
     for n, later in enumerate(bench.history.since(frame.number), 3):
         np.testing.assert_array_equal(later.labels, timely.step(picture(n), float(n)).labels)
     assert reached.steps == 3
+
+
+def test_catching_up_leaves_out_frames_whose_stamps_went_back(bench: Bench) -> None:
+    """Whether they begin a new session is for the worker to say, when it comes to them."""
+    bench.see(10, 11, 12, 3, 4)
+    frame = bench.apply(mask(10, o1=LEFT))
+    reached = bench.targets.catch_up(frame, bench.step)
+    assert reached is not None
+    assert (reached.frame.stamp, reached.steps) == (12, 2)
+    assert bench.timeline.jumped(4)
+
+
+def test_catching_up_to_a_later_mask_goes_no_further(bench: Bench) -> None:
+    bench.see(*range(6))
+    frame = bench.apply(mask(1, o1=LEFT))
+    until = bench.history.until(99)[2]
+    reached = bench.targets.catch_up(frame, bench.step, until=until.number)
+    assert reached is not None and reached.frame is until
+    bench.apply(mask(3, o2=RIGHT))
+    assert until.labels is not None and set(np.unique(until.labels)) == {0, 1, 2}
 
 
 def test_late_mask_keeps_what_was_known_of_others(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deaot_ros.commands.options import add_shape_options, find_weights, shapes_of
+from deaot_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from deaot_ros.backends.engine_files import EngineFiles
@@ -65,18 +66,25 @@ def run(arguments: argparse.Namespace) -> int:
     weights = find_weights(arguments)
     load_checkpoint(network, weights)
     shapes = shapes_of(arguments, network.variant.align_corners)
-    kinds = _files(arguments, network, arguments.cache or default_folder())
+    folder = arguments.cache or default_folder()
+    kinds = _files(arguments, network, folder)
     print(
         f"{arguments.variant}, weights {weights}: network input {shapes.height}x{shapes.width}, "
         f"up to {shapes.slots} memory frames, {shapes.groups} groups, {arguments.precision}",
         flush=True,
     )
-    made = dict.fromkeys(
-        files.get(function, replace(shapes, slots=slots))
-        for files in kinds
-        for slots in rungs(shapes.slots)
-        for function in FUNCTIONS
-    )
+    try:
+        made = dict.fromkeys(
+            files.get(function, replace(shapes, slots=slots))
+            for files in kinds
+            for slots in rungs(shapes.slots)
+            for function in FUNCTIONS
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"the cache {folder} cannot be written ({error.strerror or error}); free space there, "
+            "or name another folder by --cache, or the node's parameter engine_cache_dir"
+        ) from None
     for path in made:
         print(f"  {path.stat().st_size / 1e6:8.1f} MB  {path}")
     print(f"ready after {time.monotonic() - start:.1f} s")

@@ -11,8 +11,9 @@ Frame = TypeVar("Frame")
 Request = Callable[[], None]
 
 
-IN_A_ROW = 2
-"""Requests after which a waiting frame has its turn: a flood of masks must not stop outputs."""
+IN_A_ROW = 5
+"""Requests after which a waiting frame has its turn: a flood of masks must not stop outputs, and
+several masks are caught up with at once."""
 
 
 class Mailbox(Generic[Frame]):

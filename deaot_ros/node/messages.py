@@ -33,7 +33,7 @@ def objects_message(
     message.session = result.session
     message.frame = result.frame
     message.objects = [
-        _object(o, result.labels, header, names.get(o.id, ""), shift, with_masks)
+        _object(o, result, header, names.get(o.id, ""), shift, with_masks)
         for o in result.objects
     ]
     return message
@@ -41,7 +41,7 @@ def objects_message(
 
 def _object(
     o: TrackedObject,
-    labels: np.ndarray,
+    result: TrackResult,
     header: Header,
     name: str,
     shift: float,
@@ -56,9 +56,12 @@ def _object(
     message.roi = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
     message.area = o.area
     message.centroid_x, message.centroid_y = o.centroid
-    message.last_seen = to_time(o.last_seen - shift)
+    if o.last_seen == result.stamp and header.stamp != Time():
+        message.last_seen = header.stamp  # the tracker's own time may be one that stood in for it
+    else:
+        message.last_seen = to_time(o.last_seen - shift)
     if with_mask and o.area:
-        crop = labels[y : y + height, x : x + width] == o.id
+        crop = result.labels[y : y + height, x : x + width] == o.id
         message.mask = encode_image(crop.view(np.uint8) * np.uint8(255), "mono8", header)
     return message
 

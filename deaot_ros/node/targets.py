@@ -14,7 +14,7 @@ from deaot_ros.errors import ImageError
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.image_codec import decode_labels
 from deaot_ros.node.parameters import Parameters
-from deaot_ros.node.timeline import Timeline
+from deaot_ros.node.timeline import Timeline, went_back
 from deaot_ros.tracking import AnnotationMode, Tracker, TrackResult
 
 TargetMode = AnnotationMode | Literal["replace"]
@@ -40,24 +40,30 @@ class Targets:
         self._history = history
         self._timeline = timeline
 
-    def apply(self, mask: Image, mode: TargetMode, parameters: Parameters) -> CameraFrame:
-        """Apply a mask to its frame.
+    def find(self, mask: Image, parameters: Parameters) -> tuple[CameraFrame, np.ndarray]:
+        """The frame that ``mask`` was drawn on, and the mask's ids [h, w].
+
+        Raises:
+            MaskError: the mask cannot be read, or its frame is not kept.
+        """
+        labels = decode_labels(mask)
+        return self._history.find(
+            mask.header.stamp, parameters.mask_match, parameters.mask_match_tolerance
+        ), labels
+
+    def apply(self, frame: CameraFrame, labels: np.ndarray, mode: TargetMode) -> None:
+        """Apply a mask to its frame, which has its labels then.
+
+        The tracker stands there afterwards, not at the newest frame.
 
         Args:
-            mask: label image with the stamp of its frame.
+            frame: as found.
+            labels: ids of the mask [h, w].
             mode: ``merge``, ``replace``, ``add`` or ``correct``.
-            parameters: how to match stamps.
-
-        Returns:
-            The frame; it has its labels now. The tracker stands there, not at the newest frame.
 
         Raises:
             MaskError, ImageError: nothing was changed.
         """
-        labels = decode_labels(mask)
-        frame = self._history.find(
-            mask.header.stamp, parameters.mask_match, parameters.mask_match_tolerance
-        )
         pixels = frame.pixels()
         assert frame.size is not None, "decoding tells the size"
         tracker = self._tracker
@@ -69,29 +75,33 @@ class Targets:
             known = self._known_labels(frame)
             result = tracker.annotate(labels, image=pixels, labels=known, stamp=stamp, mode=mode)
         frame.labels = result.labels
-        return frame
 
     def catch_up(
         self,
         frame: CameraFrame,
         step: Callable[[CameraFrame, np.ndarray], TrackResult],
         ending: Callable[[], bool] = lambda: False,
+        until: float = math.inf,
     ) -> CaughtUp | None:
         """Track from ``frame`` through the frames since, until the newest one is reached.
 
         Where the network is slower than the camera, frames are left out so that it gets there.
+        Frames whose stamps went back are left out too: whether they begin a new session is decided
+        where they come in.
 
         Args:
             frame: where the tracker stands.
             step: tracks to one frame with its image.
             ending: whether somebody waits for the end of all work; then it stops where it is.
+            until: number of the last frame that may be tracked to.
 
         Returns:
-            The newest frame when its step began; None: ``frame`` is the newest.
+            The newest frame when its step began, or an earlier one where it stopped; None: nothing
+            came since ``frame``.
         """
         reached: CaughtUp | None = None
         duration, last, steps = 0.0, 0.0, 0
-        while (waiting := self._history.since(frame.number)) and not ending():
+        while (waiting := self._ahead(frame, until)) and not ending():
             span = waiting[-1].received - frame.received
             interval = max(span / len(waiting), 1e-3)
             stride = max(1, math.ceil(HEADROOM * duration / interval))
@@ -112,6 +122,13 @@ class Targets:
             if newest:  # what came meanwhile is what a network this slow is always behind
                 break
         return reached
+
+    def _ahead(self, frame: CameraFrame, until: float) -> list[CameraFrame]:
+        """Frames after ``frame`` up to number ``until`` whose stamps did not go back."""
+        return [
+            f for f in self._history.since(frame.number)
+            if f.number <= until and not went_back(f.stamp, frame.stamp)
+        ]  # fmt: skip
 
     def _known_labels(self, frame: CameraFrame) -> np.ndarray:
         """What was known of the other objects in ``frame``, or in the last frame before it."""

@@ -13,6 +13,11 @@ def seconds(stamp: Time) -> float:
     return float(stamp.sec + 1e-9 * stamp.nanosec)
 
 
+def went_back(stamp: float, last: float) -> bool:
+    """Whether ``stamp`` (s) lies before that of the frame before by more than frames overtake."""
+    return stamp < last - TOLERANCE
+
+
 class ArrivalStamps:
     """Makes seconds that go on of the stamps of one camera, in the order of arrival.
 
@@ -73,8 +78,8 @@ class Timeline:
         self._offset = 0.0
 
     def jumped(self, stamp: float) -> bool:
-        """Whether ``stamp`` (s) lies before the last frame's by more than frames overtake."""
-        return self._last is not None and stamp < self._last - TOLERANCE
+        """Whether ``stamp`` (s) :func:`went_back` from the last frame's."""
+        return self._last is not None and went_back(stamp, self._last)
 
     def at(self, stamp: float) -> float:
         """The tracker's time in seconds of a frame with ``stamp``."""

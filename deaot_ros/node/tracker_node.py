@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 from deaot_ros.backends import SwitchingBackend
 from deaot_ros.errors import DeaotError, ImageError, MaskError
 from deaot_ros.msg import TrackerStatus
-from deaot_ros.node import parameters, qos
+from deaot_ros.node import heap, parameters, qos
 from deaot_ros.node.camera import Camera
 from deaot_ros.node.diagnostics import DiagnosticsPublisher
 from deaot_ros.node.engine_build import EngineBuild
@@ -37,7 +37,11 @@ FOLLOW_PERIOD = 0.5
 """Seconds between looks at who publishes the camera."""
 
 MOST_WAITING = 5
-"""Requests that may wait for the worker when a target mask comes; memory must stay bounded."""
+"""Requests that may wait for the worker when a mask comes; memory must stay bounded."""
+
+MOST_CALLS = 200
+"""The same for a call without a mask: small and quick, so that an operator who clears up behind a
+flood of masks is never refused."""
 
 STATUS_PERIOD = 1.0
 """Seconds between status messages while nothing changes."""
@@ -93,6 +97,7 @@ class TrackerNode(LifecycleNode):
         self._camera: Camera | None = None
         self._build: EngineBuild | None = None
         self._told = ""
+        self._spare = heap.Spare()
         self._while_active: list[Callable[[], object]] = []
         self._while_configured: list[Callable[[], object]] = []
         parameters.declare(self)
@@ -143,6 +148,7 @@ class TrackerNode(LifecycleNode):
             (STATUS_PERIOD, self._publish_status),
             (FOLLOW_PERIOD, self._follow_build),
             (current.diagnostic_period, self._publish_diagnostics),
+            (heap.PERIOD, self._give_back_memory),
         ):
             timer = self._create_timer(period, tick)
             self._while_configured.append(lambda t=timer: self.destroy_timer(t))
@@ -299,7 +305,7 @@ class TrackerNode(LifecycleNode):
             return response
         worker = self._configured()
         response.success, response.message = await self._in_worker(
-            lambda: self._apply(worker, request.mask, mode)
+            lambda: self._apply(worker, request.mask, mode), MOST_WAITING
         )
         response.ids = list(worker.tracker.object_ids)
         return response
@@ -362,7 +368,9 @@ class TrackerNode(LifecycleNode):
             self._publish_status()
         return response
 
-    async def _in_worker(self, request: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
+    async def _in_worker(
+        self, request: Callable[[], tuple[bool, str]], most: int = MOST_CALLS
+    ) -> tuple[bool, str]:
         """Wait, without blocking the executor, until the worker has done ``request``."""
         done: Future = Future(executor=self.executor)
 
@@ -375,7 +383,7 @@ class TrackerNode(LifecycleNode):
                 self.executor.wake()
 
         worker = self._configured()
-        if worker.waiting >= MOST_WAITING:
+        if worker.waiting >= most:
             return False, f"{worker.waiting} requests wait already; ask again when they are done"
         if not worker.call(run):
             run()  # not active: no other thread has the tracker
@@ -407,6 +415,10 @@ class TrackerNode(LifecycleNode):
             self.get_logger().error(build.note)
         if (build.running, build.note) != before:
             self._publish_status()
+
+    def _give_back_memory(self) -> None:
+        worker = self._configured()
+        self._spare.look(worker.tracker.session, worker.image_size)
 
     def _publish_status(self) -> None:
         if self._status is not None:

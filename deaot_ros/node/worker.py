@@ -83,7 +83,9 @@ class Worker:
         self._history = FrameHistory(parameters().frame_history)
         self._timeline = Timeline()
         self._targets = Targets(tracker, self._history, self._timeline)
-        self._position = -1
+        self._position = -1  # number of the frame that the tracker has seen last
+        self._published = -1
+        self._behind: CameraFrame | None = None  # a mask's, from which nobody has caught up yet
         self._last_start = 0.0
         self._mailbox: Mailbox[CameraFrame] | None = None
         self._thread: threading.Thread | None = None
@@ -97,6 +99,7 @@ class Worker:
     def start(self) -> None:
         """Begin to work."""
         self.statistics = Statistics()
+        self._behind = None
         self._mailbox = Mailbox()
         self._thread = threading.Thread(
             target=self._run, args=(self._mailbox,), name="deaot_worker", daemon=True
@@ -130,47 +133,68 @@ class Worker:
         return True
 
     def apply_mask(self, mask: Image, mode: str) -> str:
-        """Apply a target mask to its frame and catch up with the camera.
+        """Apply a target mask to its frame, and catch up with the camera unless requests wait.
 
         Returns:
             What was done, for people.
 
         Raises:
-            MaskError, ImageError: nothing was changed.
+            MaskError, ImageError: no object was changed.
         """
-        parameters = self._parameters()
         newest = self._history.newest()
         unseen = newest is not None and newest.number > self._position
         # Requests go before images: a jump of time must not pass unseen behind a mask.
         if newest and unseen and self._timeline.jumped(newest.stamp) and self._in_time(newest):
             self._timeline.advance(newest.stamp)
+        parameters = self._parameters()
+        frame, labels = self._targets.find(mask, parameters)
+        if self._behind is not None and self._behind.number < frame.number:
+            # Later frames must know of the mask before: this one adds to what is in them.
+            behind = self._behind
+            reached = self._targets.catch_up(behind, self._step, self._ending, frame.number)
+            self._behind = behind if reached is None else reached.frame
         with self._batches.turn():
-            frame = self._targets.apply(mask, mode, parameters)
+            self._targets.apply(frame, labels, mode)
         newest = self._history.newest()
-        behind = newest.stamp - frame.stamp if newest else 0.0
+        late = newest.stamp - frame.stamp if newest else 0.0
         self._position = frame.number
+        self._behind = frame if parameters.catch_up and self.enabled else None
         ids = ", ".join(map(str, self.tracker.object_ids))
-        done = f"tracking {ids} from the image {behind:.2f} s ago"
-        if parameters.catch_up and self.enabled:
-            reached = self._targets.catch_up(frame, self._step, self._ending)
-            if reached is not None:
-                self._publish(reached.frame, reached.image, reached.result)
-                done += f", caught up in {reached.steps} steps"
-        return done
+        done = f"tracking {ids} from the image {late:.2f} s ago"
+        if self.waiting:  # often more masks: one way through the frames since is enough for all
+            return done
+        steps = self._catch_up()
+        return done + (f", caught up in {steps} steps" if steps else "")
+
+    def _catch_up(self) -> int:
+        """Track from the last mask's frame to the newest one and publish that; gives the steps."""
+        frame, self._behind = self._behind, None
+        if frame is None:
+            return 0
+        reached = self._targets.catch_up(frame, self._step, self._ending)
+        if reached is None:
+            return 0
+        if reached.frame.number >= self._published:  # else it was stopped in the past
+            self._publish(reached.frame, reached.image, reached.result)
+        return reached.steps
 
     def reset(self) -> None:
         """Forget all objects; masks may still be drawn on the frames that are kept."""
         self.tracker.reset()
         self._history.forget_labels()
+        self._behind = None
 
     def _run(self, mailbox: Mailbox[CameraFrame]) -> None:
         while (job := mailbox.take()) is not None:
             before = self.faults
             try:
                 if isinstance(job, CameraFrame):
+                    self._catch_up()
                     self._process(job)
                 else:
                     job()
+                    if not self.waiting:
+                        self._catch_up()
             except Exception as error:  # whatever it is, the next frame may be fine
                 self.report(error)
             if self.lost:
@@ -227,6 +251,7 @@ class Worker:
         self.flooded = ids
 
     def _publish(self, frame: CameraFrame, image: np.ndarray, result: TrackResult) -> None:
+        self._published = frame.number
         shift = self._timeline.at(0.0)
         self._outputs.publish(frame.header, image, result, shift, self._parameters())
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from deaot_ros.backends import Backend
+from deaot_ros.errors import NotFiniteError
 from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemory, view_of
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
@@ -270,6 +271,7 @@ class Engine:
         try:
             labels = self._network_labels(frame.places)
             entry = self._backend.reference(frame.features, labels)
+            self._check_finite(entry)
             keys = keys_of_labels(entry[0].keys, labels, frame.features.grid)
             self._memory.pin(
                 entry, frame.number, frame.stamp, pinned, seen, self._view(frame, entry)
@@ -334,6 +336,15 @@ class Engine:
 
     def _network_labels(self, places: Tensor) -> Tensor:
         return split_groups(resize_labels(places, self._size), self.identities.groups)
+
+    def _check_finite(self, entry: Sequence[LayerMemory]) -> None:
+        """Keep out of memory what would spoil every later frame for as long as it is pinned."""
+        if not all(bool(part.isfinite().all()) for memory in entry for part in memory):
+            raise NotFiniteError(
+                "the network gave values that are not finite (NaN or Inf) for this mask; it is "
+                f"left out and memory stays as it was. Precision is {self._backend.precision}: "
+                "use fp32 where it is fp16, else check the weights"
+            )
 
     def _must_compact(self, new: int, all_seen: bool) -> bool:
         """Whether memory starts anew from this frame, to free the places of removed objects.

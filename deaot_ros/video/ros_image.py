@@ -109,6 +109,7 @@ def decode_compressed(message: CompressedImage) -> np.ndarray:
 
     Raises:
         ImageError: the data are no image, or one of more than ``MOST_PIXELS``.
+        cv2.error: there is no memory for it.
     """
     data = np.frombuffer(message.data, np.uint8)
     pixels = _announced_pixels(data)
@@ -119,12 +120,15 @@ def decode_compressed(message: CompressedImage) -> np.ndarray:
         )
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # OpenCV refuses absurd sizes by an exception
+    except cv2.error as error:  # OpenCV refuses absurd sizes by an exception
+        if error.code == cv2.Error.StsNoMem:
+            raise
         image = None
     if image is None:
+        memory = f", and memory for its {pixels / 1e6:.1f} million pixels" if pixels else ""
         raise ImageError(
             f"compressed image of format '{message.format}' and {data.size} bytes cannot be "
-            "decoded; expected jpeg or png from image_transport's compressed plugin"
+            f"decoded; expected jpeg or png from image_transport's compressed plugin{memory}"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
