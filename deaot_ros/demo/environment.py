@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 import deaot_ros
+from deaot_ros.errors import DeaotError
 from deaot_ros.shared_files import shared_file
 
 _DISTRIBUTIONS = {"3": "humble", "7": "jazzy", "9": "kilted"}  # by rclpy's major version
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+_TAKEN: list[IO[str]] = []
+"""Locks of the domains that are ours."""
+
 _PROFILE = Path("config") / "fastdds_shm.xml"
 
 
@@ -44,8 +51,7 @@ def enter_private_ros() -> None:
 
     Call it before rclpy is imported.
     """
-    # 0 is everybody's; above 101 ports may collide with those that Linux gives to clients.
-    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(1, 102))
+    os.environ["ROS_DOMAIN_ID"] = str(free_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     for name in _PROFILE_VARIABLES:  # newer Fast DDS reads both and stumbles over the second
         os.environ.pop(name, None)
@@ -54,6 +60,28 @@ def enter_private_ros() -> None:
         os.environ[profile_variable()] = str(profile)
     else:
         os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "SHM"
+
+
+def free_domain() -> int:
+    """A ROS domain that is ours until this process ends: nobody else here is given the same.
+
+    Raises:
+        DeaotError: all are taken.
+    """
+    # 0 is everybody's; above 101 ports may collide with those that Linux gives to clients.
+    for domain in random.SystemRandom().sample(range(1, 102), 101):
+        try:
+            lock = (Path(tempfile.gettempdir()) / f"deaot_ros_domain_{domain}.lock").open("w")
+        except OSError:  # another user's
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _TAKEN.append(lock)
+        return domain
+    raise DeaotError("all ROS domains from 1 to 101 are in use by deaot_ros on this machine")
 
 
 def child_environment() -> dict[str, str]:

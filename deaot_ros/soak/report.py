@@ -7,15 +7,37 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from deaot_ros.soak.resources import Usage, slope
 
 WARM_UP = 0.2
-"""Part of the time that slopes leave out: allocators and caches fill."""
+"""Part of the time that slopes leave out: allocators and caches fill. In half an hour every fault
+has come twice by then."""
 
 _PARTS = 10
+
+
+class LatencyPart(NamedTuple):
+    """Frames of a part of the time.
+
+    Attributes:
+        minute: when the part ended.
+        frames: whose latency was measured.
+        p50, p95, p99: ms, from the camera's publication to the arrival of the objects.
+        computed: ms of processor time that the node took per frame, faults and all.
+        others: processors that other processes kept busy.
+    """
+
+    minute: float
+    frames: int
+    p50: float
+    p95: float
+    p99: float
+    computed: float
+    others: float
 
 
 @dataclass
@@ -23,7 +45,9 @@ class Record:
     """Filled while the soak runs. Times are seconds since it began, latencies ms.
 
     ``lost`` has an entry for each time that the network did not see an object which the node knows
-    and does not call TRACKED: of that the weights are judged elsewhere, by benchmarks.
+    and does not call TRACKED: of that the weights are judged elsewhere, by benchmarks. ``others``
+    are processors that other processes kept busy: latencies are no better than what they leave.
+    ``computed`` is the node's processor time in seconds, ``frames`` what it had processed then.
     """
 
     seed: int
@@ -37,19 +61,33 @@ class Record:
     times: list[float] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
+    computed: list[float] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
     processed: int = 0
     _base: int = 0
     _newest: int = 0
 
-    def sample(self, moment: float, held: Usage, segments: int, processed: int) -> None:
+    def sample(
+        self,
+        moment: float,
+        held: Usage,
+        segments: int,
+        others: float,
+        computed: float,
+        processed: int,
+    ) -> None:
         """Take what the node holds, and how many frames it has processed since activation."""
         self.times.append(moment)
+        self.computed.append(computed)
+        self.others.append(others)
         self.usages.append(held)
         self.segments.append(segments)
         if processed < self._newest:  # activated anew
             self._base += self._newest
         self._newest = processed
         self.processed = self._base + processed
+        self.frames.append(self.processed)
 
     def suffered(self, name: str) -> None:
         """Count a fault."""
@@ -75,18 +113,24 @@ class Record:
         columns["segments"] = [float(n) for n in self.segments[first:]]
         return {name: slope(times, values) for name, values in columns.items()}
 
-    def latency_parts(self) -> list[tuple[float, float, float, float]]:
-        """Per tenth of the time: its end (min), p50, p95 and p99 in ms, between faults."""
-        if not self.latencies:
+    def latency_parts(self) -> list[LatencyPart]:
+        """Latencies between faults per tenth of the time."""
+        if not self.latencies or not self.times:
             return []
-        end = self.latencies[-1][0]
+        end = self.times[-1]
         rows = []
         for part in range(_PARTS):
             low, high = end * part / _PARTS, end * (part + 1) / _PARTS
-            values = [v for t, v in self.latencies if low < t <= high]
-            if values:
+            values = [v for t, v in self.latencies if low <= t < high]
+            at = [i for i, t in enumerate(self.times) if low <= t <= high]
+            if values and at:
                 p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
-                rows.append((high / 60, p50, p95, p99))
+                frames = self.frames[at[-1]] - self.frames[at[0]]
+                computed = 1e3 * (self.computed[at[-1]] - self.computed[at[0]]) / max(1, frames)
+                others = float(np.mean([self.others[i] for i in at]))
+                rows.append(
+                    LatencyPart(high / 60, len(values), p50, p95, p99, computed, others)
+                )
         return rows
 
     def write(self, file: Path) -> None:
@@ -99,12 +143,10 @@ class Record:
             "recovery_s": {k: {"median": float(np.median(v)), "worst": max(v)}
                            for k, v in sorted(self.recoveries.items())},
             "slopes_per_hour": self.slopes(),
-            "latency_ms": [
-                dict(zip(("minute", "p50", "p95", "p99"), row)) for row in self.latency_parts()
-            ],
+            "latency_ms": [row._asdict() for row in self.latency_parts()],
             "samples": [
-                {"second": t, **u._asdict(), "segments": n}
-                for t, u, n in zip(self.times, self.usages, self.segments)
+                {"second": t, **u._asdict(), "segments": n, "others": b}
+                for t, u, n, b in zip(self.times, self.usages, self.segments, self.others)
             ],
             "lost_from_sight": self.lost,
             "violations": self.violations,
@@ -123,9 +165,14 @@ class Record:
             now = getattr(self.usages[-1], name, self.segments[-1])
             unit = units.get(name, "")
             rows.append(f"{name:18} {now:8.1f} {unit:2} at the end, {value:+8.2f} {unit} per hour")
-        rows.append("latency between faults (ms)   minute     p50     p95     p99")
-        for minute, p50, p95, p99 in self.latency_parts():
-            rows.append(f"{'':28}{minute:8.1f}{p50:8.0f}{p95:8.0f}{p99:8.0f}")
+        rows.append("latency between faults, ms; processor time per frame, ms; processors that")
+        rows.append("other processes kept busy")
+        rows.append("  minute  frames     p50     p95     p99  computed  others")
+        rows += [
+            f"{r.minute:8.1f}{r.frames:8}{r.p50:8.1f}{r.p95:8.1f}{r.p99:8.1f}"
+            f"{r.computed:10.1f}{r.others:8.2f}"
+            for r in self.latency_parts()
+        ]
         if self.recoveries:
             worst = max(self.recoveries, key=lambda k: max(self.recoveries[k]))
             slowest = max(self.recoveries[worst])

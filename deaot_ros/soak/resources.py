@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 _SHM = Path("/dev/shm")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Usage(NamedTuple):
@@ -45,6 +48,43 @@ def usage(pid: int, with_device: bool = False) -> Usage:
         files=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
         threads=int(status["Threads"]),
     )
+
+
+class Processors:
+    """How busy the machine's processors are, and with whom."""
+
+    def __init__(self, *pids: int) -> None:
+        """Count the time of ``pids`` as ours."""
+        self._pids = pids
+        self._before = self._now()
+
+    def others(self) -> float:
+        """Processors that other processes kept busy since the last call, on average.
+
+        Raises:
+            OSError: one of ours has ended.
+        """
+        now = self._now()
+        wall, busy, ours = (b - a for a, b in zip(self._before, now, strict=True))
+        self._before = now
+        return max(0.0, busy - ours) / wall if wall else 0.0
+
+    def _now(self) -> tuple[float, float, float]:
+        """Clock, time that all processors were busy, and our part of it, s."""
+        first = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+        busy = sum(map(int, first[:3])) + sum(map(int, first[5:8]))  # without idle and iowait
+        ours = sum(map(processor_time, self._pids))
+        return time.monotonic(), busy / _TICKS, ours
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has computed since it began.
+
+    Raises:
+        OSError: it has ended.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def shared_segments() -> int:

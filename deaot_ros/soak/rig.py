@@ -37,6 +37,13 @@ class Shown(NamedTuple):
     truth: np.ndarray
 
 
+class Latency(NamedTuple):
+    """How long the first output of an image took, s, and when the image was sent (monotonic s)."""
+
+    sent: float
+    taken: float
+
+
 class Rig:
     """A node of its own context, to be closed."""
 
@@ -51,8 +58,9 @@ class Rig:
         self.status: TrackerStatus | None = None
         self.objects: TrackedObjectArray | None = None
         self.diagnostics = 0
-        self.latencies: list[float] = []
+        self.latencies: list[Latency] = []
         self._labels: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._answered: OrderedDict[int, None] = OrderedDict()
         self.connect_camera()
         self.operator = self.node.create_publisher(Image, "target_mask", _RELIABLE)
         subscribe = self.node.create_subscription
@@ -139,9 +147,11 @@ class Rig:
     def _on_objects(self, array: TrackedObjectArray) -> None:
         self.watch.on_objects(array)
         self.objects = array
-        shown = self.shown.get(nanoseconds(array.header.stamp))
-        if shown is not None:
-            self.latencies.append(time.monotonic() - shown.sent)
+        key = nanoseconds(array.header.stamp)
+        shown = self.shown.get(key)
+        if shown is not None and key not in self._answered:  # a mask may correct an output later
+            self.latencies.append(Latency(shown.sent, time.monotonic() - shown.sent))
+        _keep(self._answered, key, None)
 
     def _on_status(self, status: TrackerStatus) -> None:
         self.status = status

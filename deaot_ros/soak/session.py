@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from deaot_ros.errors import DeaotError
 from deaot_ros.msg import TrackerStatus
 from deaot_ros.soak.faults import Fault, all_faults
 from deaot_ros.soak.report import Record
-from deaot_ros.soak.resources import shared_segments, usage
+from deaot_ros.soak.resources import Processors, processor_time, shared_segments, usage
 from deaot_ros.soak.rig import Rig, label_image
 from deaot_ros.soak.scene import Scene
 
@@ -36,8 +37,6 @@ _SILENCE = 10.0
 _SLOWNESS = 20.0
 """Images that one second of the scene lasts. It stands still while no image is shown: whether the
 network finds what has moved on unseen is another question."""
-
-_SAMPLE_PERIOD = 5.0
 
 
 class Session:
@@ -86,6 +85,7 @@ class Session:
                 self._soak(seconds, tell)
             finally:
                 self.rig.close()
+        self.rig.watch.settle()
         self._record.violations += self.rig.watch.violations
         log = (self._logs / "node.log").read_text(errors="replace")
         if "Traceback" in log:
@@ -98,6 +98,7 @@ class Session:
 
     def _start(self) -> None:
         self._until(lambda: self.rig.status is not None, _START_PATIENCE, "status of the node")
+        self._record.on_gpu = self.rig.status.device.startswith("cuda")  # type: ignore[union-attr]
         self._until(self.rig.camera.get_subscription_count, _START_PATIENCE, "camera subscriber")
         self._until(self.rig.operator.get_subscription_count, _START_PATIENCE, "mask subscriber")
         self._due = time.monotonic()
@@ -143,23 +144,28 @@ class Session:
 
     def _soak(self, seconds: float, tell: Callable[[str], None]) -> None:
         record, began = self._record, time.monotonic()
+        processors = Processors(self.pid, os.getpid())
         faults = list(all_faults())
         waiting: list[Fault] = []
-        next_sample = next_word = 0.0
+        next_word = 0.0
         told = len(record.violations)
         while (now := time.monotonic() - began) < seconds:
-            if now >= next_sample:
-                next_sample = now + _SAMPLE_PERIOD
-                status = self.rig.status
-                processed = int(status.frames_processed) if status else 0
-                record.sample(now, usage(self.pid, record.on_gpu), shared_segments(), processed)
             if now >= next_word:
                 next_word = now + 60.0
                 tell(record.line(now))
             self._steady(self._random.uniform(*_REST), began)
+            status = self.rig.status  # a rest after each fault: what is held now is compared
+            processed = int(status.frames_processed) if status else 0
+            held = usage(self.pid, record.on_gpu)
+            moment = time.monotonic() - began
+            record.sample(
+                moment, held, shared_segments(), processors.others(), processor_time(self.pid),
+                processed,
+            )  # fmt: skip
             waiting = waiting or self._random.sample(faults, len(faults))
-            self._suffer(waiting.pop())
-            record.violations += self.rig.watch.violations
+            fault = waiting.pop()
+            self._suffer(fault)
+            record.violations += [f"by '{fault.name}': {v}" for v in self.rig.watch.violations]
             self.rig.watch.violations.clear()
             for rule in record.violations[told:]:
                 tell(f"{now / 60:5.1f} min: violated: {rule}")
@@ -168,7 +174,8 @@ class Session:
     def _steady(self, seconds: float, began: float) -> None:
         """No fault: what is measured now is compared over time."""
         self.rig.latencies.clear()
-        end, last = time.monotonic() + seconds, time.monotonic()
+        start = last = time.monotonic()
+        end = start + seconds
         count = self.rig.watch.outputs
         while time.monotonic() < end:
             self._tick()
@@ -177,8 +184,9 @@ class Session:
             elif time.monotonic() - last > _SILENCE:
                 self._record.violations.append(f"no output for {_SILENCE:.0f} s without a fault")
                 last = time.monotonic()
-        moment = time.monotonic() - began
-        self._record.latencies += [(moment, 1e3 * v) for v in self.rig.latencies]
+        self._record.latencies += [
+            (sent - began, 1e3 * taken) for sent, taken in self.rig.latencies if sent >= start
+        ]
 
     def _suffer(self, fault: Fault) -> None:
         self.scratch.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -18,8 +18,17 @@ _KEPT = 3000
 _OVERTAKING = 0.1
 """Seconds that stamps may go back within a session."""
 
+_SAME_STAMP = 50
+"""Outputs with one and the same stamp that are compared with each other."""
+
 _STAMP_ROUNDING = 1e-3
 """Seconds; stamps go through a double on their way."""
+
+_SETTLED = 20
+"""Outputs after which a label map that should have come with another one has come, or is lost."""
+
+Areas = dict[int, int]
+"""Pixels by object id, of those that have any."""
 
 
 class Watch:
@@ -34,7 +43,8 @@ class Watch:
         self.violations: list[str] = []
         self.outputs = 0
         self._sent: OrderedDict[int, list[tuple[str, tuple[int, int]]]] = OrderedDict()
-        self._areas: OrderedDict[int, dict[int, int]] = OrderedDict()
+        self._outputs_of: OrderedDict[int, _Outputs] = OrderedDict()
+        self._doubtful: deque[tuple[int, int]] = deque()  # number of the output, and its stamp
         self._session = -1
         self._stamp = -math.inf
 
@@ -57,14 +67,12 @@ class Watch:
             self._broken(f"mask of {mask.width}x{mask.height} has step {mask.step}")
             return
         ids, areas = np.unique(labels, return_counts=True)
-        found = dict(zip(ids.tolist(), areas.tolist()))
+        found: Areas = dict(zip(ids.tolist(), areas.tolist()))
         found.pop(0, None)
-        self._areas[_key(mask.header.stamp)] = found
-        while len(self._areas) > _KEPT:
-            self._areas.popitem(last=False)
+        self._outputs(mask.header.stamp).masks.append(found)
 
     def on_objects(self, array: TrackedObjectArray) -> None:
-        """Check the objects of a frame; its label map has come before."""
+        """Check the objects of a frame; its label map usually has come before."""
         self.outputs += 1
         self._check_source("objects", array.header, (array.height, array.width))
         stamp = _seconds(array.header.stamp)
@@ -80,13 +88,35 @@ class Watch:
         ids = [o.id for o in array.objects]
         if ids != sorted(set(ids)):
             self._broken(f"object ids {ids} are not ascending")
-        areas = self._areas.get(_key(array.header.stamp))
         for o in array.objects:
             self._check_object(o, array, stamp)
-            if areas is not None and areas.get(o.id, 0) != o.area:
-                self._broken(f"object {o.id} has area {o.area}, {areas.get(o.id, 0)} in the mask")
-        if areas is not None and not areas.keys() <= set(ids):
-            self._broken(f"the mask shows {sorted(areas)}, objects are {ids}")
+        outputs = self._outputs(array.header.stamp)
+        if len(outputs.arrays) == _SAME_STAMP:
+            outputs.forget()
+        outputs.arrays.append({o.id: o.area for o in array.objects if o.area})
+        if outputs.arrays[-1] not in outputs.masks:
+            self._doubtful.append((self.outputs, _key(array.header.stamp)))
+        while self._doubtful and self._doubtful[0][0] <= self.outputs - _SETTLED:
+            self._judge(self._doubtful.popleft()[1])
+
+    def settle(self) -> None:
+        """Judge what waits for more outputs: there will be none."""
+        while self._doubtful:
+            self._judge(self._doubtful.popleft()[1])
+
+    def _outputs(self, stamp: Time) -> _Outputs:
+        outputs = self._outputs_of.setdefault(_key(stamp), _Outputs())
+        while len(self._outputs_of) > _KEPT:
+            self._outputs_of.popitem(last=False)
+        return outputs
+
+    def _judge(self, key: int) -> None:
+        outputs = self._outputs_of.get(key)
+        if outputs is not None and outputs.contradict():
+            self._broken(
+                f"objects with stamp {key * 1e-9:.6f} have areas {outputs.arrays}, "
+                f"their masks {outputs.masks}"
+            )
 
     def _check_object(self, o: TrackedObject, array: TrackedObjectArray, stamp: float) -> None:
         roi = o.roi
@@ -117,6 +147,29 @@ class Watch:
     def _broken(self, rule: str) -> None:
         if not self.violations or self.violations[-1] != rule:
             self.violations.append(rule)
+
+
+class _Outputs:
+    """All outputs that carry one stamp: images may share it, and a late mask corrects an output."""
+
+    def __init__(self) -> None:
+        self.masks: list[Areas] = []
+        self.arrays: list[Areas] = []
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.masks.clear()
+        self.arrays.clear()
+
+    def contradict(self) -> bool:
+        """Whether more arrays of objects fit no label map than there are label maps missing.
+
+        The newest label map replaces one that still waits to be sent, so some may never come.
+        """
+        if not self.masks:
+            return False
+        unmatched = sum(areas not in self.masks for areas in self.arrays)
+        return unmatched > max(0, len(self.arrays) - len(self.masks))
 
 
 def _key(stamp: Time) -> int:
