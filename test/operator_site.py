@@ -15,10 +15,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from robot import PATIENCE, Robot, TrackerProcess, processor_time
+from robot import PATIENCE, Robot, TrackerProcess
 
 from deaot_ros.demo.environment import child_environment
 from deaot_ros.network import shipped_weights
+from deaot_ros.soak.resources import processor_time
 from deaot_ros.synthetic import demo_clip
 
 SIZE = (240, 320)

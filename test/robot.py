@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from deaot_ros.demo.environment import child_environment
 from deaot_ros.msg import TrackedObjectArray, TrackerStatus
+from deaot_ros.soak.resources import processor_time
 
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -33,12 +33,6 @@ LATCHED = QoSProfile(
 )
 PATIENCE = 60.0
 """Seconds; busy machines are slow, and a test that waits this long has failed anyway."""
-
-
-def processor_time(pid: int) -> float:
-    """Seconds that a process computed since it was started."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class TrackerProcess:

@@ -11,6 +11,9 @@ import pytest
 
 FOLDER = Path(__file__).parent
 
+GROUPS = ("camera", "masks", "control", "system", "numbers")
+"""In the order of the table."""
+
 
 class Row(NamedTuple):
     """A fault, and the test that injects it."""
@@ -22,8 +25,12 @@ class Row(NamedTuple):
     test: str
 
 
-def rows() -> Iterator[Row]:
-    """All faults, by file and in the order of the tests."""
+def rows() -> list[Row]:
+    """All faults, by group, file and in the order of the tests."""
+    return sorted(_unsorted(), key=lambda row: GROUPS.index(row.group))
+
+
+def _unsorted() -> Iterator[Row]:
     for file in sorted(FOLDER.glob("test_*.py")):
         module = importlib.import_module(file.stem)
         for name, function in vars(module).items():

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS in this environment")
 
-from bench import NODE, Bench, next_domain
-from robot import Robot, TrackerProcess
+from bench import Bench, running
+from robot import TrackerProcess
 
 from deaot_ros.demo.environment import enter_private_ros
 
 enter_private_ros()
 
 OBSERVED = pytest.StashKey[dict[str, str]]()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A fault is tried again before it counts: which picture of the scene it meets depends on the
-    time that tests before it took, and the network does not find every object in every picture
-    again. The report says which ones were."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(scope="session")
@@ -53,27 +46,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         Path(file).write_text(json.dumps(session.config.stash.get(OBSERVED, {}), indent=1))
 
 
-# Not the whole session: a node that goes on running answers the images of other tests.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Bench]:
-    log = tmp_path_factory.mktemp("faults") / "tracker.log"
-    with TrackerProcess(log, **NODE) as process:
-        robot = Robot()
-        try:
-            robot.meet()
-            yield Bench(process, robot, seed)
-        finally:
-            robot.close()
-        assert process.running, process.output
-        assert process.stop() == 0
-        assert "Traceback" not in process.output, process.output
+    """One node for most faults: what one of them spoils, the next ones find."""
+    with running(tmp_path_factory.mktemp("faults") / "tracker.log", seed) as bench:
+        bench.robot.meet()
+        yield bench
+        assert bench.process.running, bench.process.output[-3000:]
+        assert bench.process.stop() == 0
+        assert "Traceback" not in bench.process.output, bench.process.output[-3000:]
 
 
 @pytest.fixture
 def bench(shared: Bench, observe: Callable[[str], None]) -> Iterator[Bench]:
     """The shared node with both objects tracked; afterwards it lives, and broke no rule."""
+    shared.begin()
     shared.observe = observe
-    shared.make_ready()
     yield shared
     shared.check()
 
@@ -83,22 +71,13 @@ def make_bench(
     tmp_path: Path, seed: int, observe: Callable[[str], None]
 ) -> Iterator[Callable[..., Bench]]:
     """Starts a node for this fault alone."""
-    ends: list[Callable[[], object]] = []
+    with ExitStack() as stack:
 
-    def make(process: TrackerProcess | None = None, **parameters: object) -> Bench:
-        if process is None:
-            log = tmp_path / f"tracker{len(ends)}.log"
-            process = TrackerProcess(log, **{**NODE, **parameters})
-        domain = next_domain()
-        process.environment["ROS_DOMAIN_ID"] = str(domain)
-        process.__enter__()
-        ends.append(process.kill)
-        robot = Robot(domain=domain)
-        ends.append(robot.close)
-        bench = Bench(process, robot, seed)
-        bench.observe = observe
-        return bench
+        def make(process: TrackerProcess | None = None, **parameters: object) -> Bench:
+            log = tmp_path / f"tracker{next(numbers)}.log"
+            bench = stack.enter_context(running(log, seed, process, **parameters))
+            bench.observe = observe
+            return bench
 
-    yield make
-    while ends:
-        ends.pop()()
+        numbers = itertools.count()
+        yield make

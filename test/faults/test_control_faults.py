@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -31,6 +32,22 @@ def change(bench: Bench, transition: int, label: str = "") -> bool:
     wanted = Transition(id=transition, label=label)
     answer = bench.robot.call(ChangeState, "tracker/change_state", transition=wanted)
     return bool(answer.success)
+
+
+@contextmanager
+def quick_change(bench: Bench) -> Iterator[Callable[[int], None]]:
+    """Makes transitions that succeed, without looking for the service each time."""
+    client = bench.robot.node.create_client(ChangeState, "tracker/change_state")
+    bench.robot.spin_until(client.service_is_ready, "service")
+
+    def change_now(transition: int) -> None:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        future = client.call_async(request)
+        bench.robot.spin_until(future.done, "transition")
+        assert future.result().success
+
+    yield change_now
+    bench.robot.node.destroy_client(client)
 
 
 def state(bench: Bench) -> str:
@@ -88,6 +105,20 @@ def test_reset_during_catch_up(bench: Bench) -> None:
     bench.forgotten()
 
 
+@fault("deactivated during catching up", "deactivate while a late mask catches up, then activate",
+       "stops at once; nothing of the past is published; no track is lost")  # fmt: skip
+def test_deactivated_during_catch_up(bench: Bench) -> None:
+    with quick_change(bench) as change_now:
+        stamp = bench.backlog()
+        bench.robot.operator.publish(bench.mask(stamp))
+        bench.robot.listen(0.1)
+        change_now(Transition.TRANSITION_DEACTIVATE)
+        change_now(Transition.TRANSITION_ACTIVATE)
+    bench.robot.spin_until(bench.robot.camera.get_subscription_count, "subscription")
+    bench.robot.listen(0.3)
+    bench.recover()
+
+
 @fault("remove while out of sight", "object 1 is removed while the picture is black",
        "REMOVED once; object 2 stays")  # fmt: skip
 def test_remove_while_occluded(bench: Bench) -> None:
@@ -113,15 +144,20 @@ def test_remove_unknown(bench: Bench) -> None:
 
 
 @fault("parameters change at frame rate", "three thresholds with every one of 20 images",
-       "in force from the next image; no track is lost")  # fmt: skip
+       "in force within two images; no track is lost")  # fmt: skip
 def test_parameters_at_frame_rate(bench: Bench) -> None:
-    for number in range(20):
-        low = number % 2
-        assert not set_parameters(
-            bench, min_area=10 + low, occluded_score=0.1 + 0.1 * low, overlay_alpha=0.1 * low
-        )
-        bench.show()
-    assert not set_parameters(bench, min_area=25, occluded_score=0.2)
+    try:
+        for number in range(20):
+            low = number % 2
+            assert not set_parameters(
+                bench, min_area=10 + low, occluded_score=0.1 + 0.1 * low, overlay_alpha=0.1 * low
+            )
+            bench.follow()
+        assert not set_parameters(bench, min_area=5000)  # pixels; the objects have fewer
+        stamp = bench.follow(2)  # in a flood of requests an image may come between
+        assert TrackedObject.TRACKED not in bench.states(stamp).values()
+    finally:
+        assert not set_parameters(bench, min_area=25, occluded_score=0.2)
     bench.recover()
 
 
@@ -155,7 +191,7 @@ def test_wrong_parameter(bench: Bench, case: str) -> None:
 
 
 @fault("flood of service calls", "60 masks by `set_targets` at once",
-       "answered all; those beyond five that wait are refused")  # fmt: skip
+       "those that its queue holds are answered; refused while five wait")  # fmt: skip
 def test_flood_of_services(bench: Bench) -> None:
     stamp = bench.follow()
     client = bench.robot.node.create_client(SetTargets, "tracker/set_targets")
@@ -175,8 +211,34 @@ def test_flood_of_services(bench: Bench) -> None:
     bench.recover()
 
 
+@fault("reset behind a flood", "60 masks by `set_targets` at once, and `reset` behind them",
+       "the reset is done, never refused; a new session")  # fmt: skip
+def test_reset_behind_a_flood(bench: Bench) -> None:
+    stamp = bench.follow()
+    masks = bench.robot.node.create_client(SetTargets, "tracker/set_targets")
+    resets = bench.robot.node.create_client(Trigger, "tracker/reset")
+    for client in (masks, resets):
+        bench.robot.spin_until(client.service_is_ready, "service")
+    request = SetTargets.Request(mask=bench.mask(stamp), mode=SetTargets.Request.CORRECT)
+    answers = []
+    for number in range(60):
+        answers.append(masks.call_async(request))
+        if number % 20 == 19:
+            answers.append(resets.call_async(Trigger.Request()))
+        bench.robot.listen(0.001)
+    bench.robot.spin_until(lambda: answers[20].done() and answers[62].done(), "answers")
+    for reset in answers[20::21]:
+        assert reset.done() and reset.result().success, reset.result()
+    for client in (masks, resets):
+        bench.robot.node.destroy_client(client)
+    bench.follow()
+    assert bench.newest().session > bench.session
+    bench.start_anew()
+    bench.observe("done each time")
+
+
 @fault("pause and resume", "`enable` false and true, twice each, images go on",
-       "PAUSED; memory of frames stays bounded; no track is lost")  # fmt: skip
+       "PAUSED; nothing is published; no track is lost")  # fmt: skip
 def test_pause(bench: Bench) -> None:
     for on in (False, False):
         assert bench.robot.call(SetBool, "tracker/enable", data=on).success
@@ -192,27 +254,18 @@ def test_pause(bench: Bench) -> None:
 @fault("activate and deactivate", f"{CYCLES} times while images come",
        "no file or thread is left over, memory hardly grows; objects stay")  # fmt: skip
 def test_activate_and_deactivate(bench: Bench) -> None:
-    client = bench.robot.node.create_client(ChangeState, "tracker/change_state")
-    bench.robot.spin_until(client.service_is_ready, "service")
-
-    def quick(transition: int) -> None:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        future = client.call_async(request)
-        bench.robot.spin_until(future.done, "transition")
-        assert future.result().success
-
-    def cycles(count: int) -> None:
+    def cycles(count: int, change_now: Callable[[int], None]) -> None:
         for number in range(count):
-            quick(Transition.TRANSITION_DEACTIVATE)
-            quick(Transition.TRANSITION_ACTIVATE)
+            change_now(Transition.TRANSITION_DEACTIVATE)
+            change_now(Transition.TRANSITION_ACTIVATE)
             if number % 5 == 0:
                 bench.show_again()  # most of these are missed; objects cannot move meanwhile
 
-    cycles(20)
-    before = usage(bench.process.pid)
-    cycles(CYCLES - 20)
-    after = usage(bench.process.pid)
-    bench.robot.node.destroy_client(client)
+    with quick_change(bench) as change_now:
+        cycles(20, change_now)
+        before = usage(bench.process.pid)
+        cycles(CYCLES - 20, change_now)
+        after = usage(bench.process.pid)
     assert after.files <= before.files + 1
     assert after.threads <= before.threads + 1
     assert after.host - before.host < 25.0, (before, after)  # a frame's tensors would be more
@@ -269,7 +322,9 @@ def under_load(make_bench: Callable[..., Bench]) -> Iterator[Bench]:
 def test_signal(under_load: Bench, number: signal.Signals) -> None:
     began = time.monotonic()
     assert under_load.process.stop(number) == 0
-    under_load.observe(f"exit status 0 after {time.monotonic() - began:.1f} s")
+    taken = time.monotonic() - began
+    assert taken < 10.0, taken
+    under_load.observe(f"exit status 0 after {taken:.1f} s")
     assert "Traceback" not in under_load.process.output, under_load.process.output[-2000:]
 
 
@@ -301,7 +356,7 @@ def test_killed_and_restarted(make_bench: Callable[..., Bench]) -> None:  # fmt:
     bench.observe("tracked again after a mask")
 
 
-@fault("finalized", "shutdown transition, then every service", "no crash; the state says so")
+@fault("finalized", "shutdown transition, then configure", "no crash; the state says so")
 def test_finalized(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench()
     bench.robot.meet()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from bench import IDS, Bench
-from robot import Robot, image_message, labels_of
-from std_srvs.srv import Trigger
+from bench import IDS, Bench, many
+from robot import Robot, image_message
 
-from deaot_ros.msg import TrackedObject, TrackerStatus
+from deaot_ros.msg import TrackerStatus
 from deaot_ros.soak.scene import SIZE
 
 SECOND = 10**9
@@ -25,16 +23,6 @@ def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
 def square(object_id: int, dtype: type = np.uint8) -> np.ndarray:
     mask = np.zeros(SIZE, dtype)
     mask[5:25, 50:70] = object_id
-    return mask
-
-
-def many(count: int) -> np.ndarray:
-    """Objects 1 to ``count``, without 255, of 36 px each."""
-    mask = np.zeros(SIZE, np.uint16)
-    ids = [i for i in range(1, count + 2) if i != 255][:count]
-    for place, object_id in enumerate(ids):
-        row, column = divmod(place, SIZE[1] // 6)
-        mask[6 * row : 6 * row + 6, 6 * column : 6 * column + 6] = object_id
     return mask
 
 
@@ -129,16 +117,17 @@ def test_flood_of_masks(bench: Bench) -> None:  # fmt: skip
 
     bench.film(1.5, 10, flood)
     bench.answer(bench.show())
-    bench.observe(f"{bench.watch.outputs - before} outputs meanwhile")
+    meanwhile = bench.watch.outputs - before
+    assert meanwhile >= 2
+    bench.observe(f"{meanwhile} outputs meanwhile")
     bench.said("requests wait already: a target mask is left out")
-    bench.follow(4)  # what waits is done first
     bench.recover()
 
 
-@fault("two operators at the same time", "two masks with other ids from two processes' nodes",
+@fault("two operators at the same time", "two masks with other ids from two nodes",
        "both are applied")  # fmt: skip
 def test_two_operators(bench: Bench) -> None:
-    other = Robot(domain=int(os.environ["ROS_DOMAIN_ID"]))
+    other = Robot(domain=bench.domain)
     try:
         other.spin_until(other.operator.get_subscription_count, "tracker")
         stamp = bench.follow()
@@ -149,50 +138,6 @@ def test_two_operators(bench: Bench) -> None:
         bench.observe("both are tracked")
     finally:
         other.close()
-    assert bench.robot.call(Trigger, "tracker/reset").success
-    bench.mark()
-
-
-@fault("one-pixel objects", "a mask of single pixels", "accepted; honest state; no other is lost")
-def test_one_pixel_objects(bench: Bench) -> None:
-    stamp = bench.follow()
-    dots = np.zeros(SIZE, np.uint8)
-    dots[2, 60], dots[90, 64] = 7, 8
-    status = bench.robot.mark(bench.mask(stamp, dots))
-    assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
-    states = bench.states(bench.follow(2))
-    assert states[1] == states[2] == TrackedObject.TRACKED
-    for object_id in (7, 8):
-        if bench.newest().objects[IDS[-1] + (object_id - 7)].area < 25:
-            assert states[object_id] != TrackedObject.TRACKED
-    assert bench.robot.call(Trigger, "tracker/reset").success
-    bench.mark()
-    bench.observe("OCCLUDED at once; the others stay TRACKED")
-
-
-@fault("whole-image object", "every pixel is object 9", "accepted; outputs are right")
-def test_whole_image_object(bench: Bench) -> None:
-    stamp = bench.follow()
-    status = bench.robot.mark(bench.mask(stamp, np.full(SIZE, 9, np.uint8)))
-    assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
-    stamp = bench.follow(2)
-    assert 9 in bench.states(stamp)
-    bench.observe("accepted")
-    assert bench.robot.call(Trigger, "tracker/reset").success
-    bench.mark()
-
-
-@fault("254 objects", "36 px each in one mask", "tracked, slower")
-def test_254_objects(bench: Bench) -> None:
-    stamp = bench.follow()
-    status = bench.robot.mark(bench.mask(stamp, many(254)))
-    assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
-    stamp = bench.follow()
-    assert len(bench.states(stamp)) == 254
-    assert labels_of(bench.robot.masks[stamp]).dtype == np.uint8
-    bench.observe("254 objects in every output")
-    assert bench.robot.call(Trigger, "tracker/reset").success
-    bench.mark()
 
 
 @fault("mask before the first image", "sent to a node that has no camera yet",
