@@ -73,9 +73,9 @@ def test_what_a_gpu_cannot_do_is_an_error_with_the_reason(library: Library, fold
 def test_a_long_build_gives_signs_of_life(
     library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
-    monkeypatch.setattr(engine_builder, "PROGRESS_PERIOD", 0.05)
+    monkeypatch.setattr(engine_builder, "PROGRESS_PERIOD", 0.005)
     graph = graphs(folder, "fp32").get("memorise", SHAPES).read_bytes()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger=engine_builder.logger.name):
         build_engine(library, graph, "fp32", [(8, 6)], what="memorise")
     assert "building memorise: 0 s" in caplog.text
 
