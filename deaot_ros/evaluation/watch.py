@@ -53,6 +53,17 @@ def label_areas(labels: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
     return np.bincount(labels.ravel(), minlength=max(ids) + 1)[list(ids)]
 
 
+class _Sight:
+    """Says whether all objects are well in sight, beside the largest areas that they had."""
+
+    def __init__(self, objects: int) -> None:
+        self._largest = np.zeros(objects)
+
+    def whole(self, true_area: np.ndarray) -> bool:
+        self._largest = np.maximum(self._largest, true_area)
+        return bool((true_area >= _WELL_IN_SIGHT * self._largest).all())
+
+
 class Anchors:
     """Says when all trackers begin anew, whatever they did: the multi-start protocol of VOT 2020.
 
@@ -63,17 +74,14 @@ class Anchors:
     def __init__(self, interval: int, objects: int) -> None:
         self._interval = interval
         self._waited = 0
-        self._typical = np.zeros(objects)
+        self._sight = _Sight(objects)
 
     def reached(self, true_area: np.ndarray) -> bool:
         """Whether the frame at hand is an anchor; asked once for every frame."""
         if not self._interval:
             return False
         self._waited += 1
-        self._typical = np.maximum(self._typical, true_area)
-        if self._waited < self._interval:
-            return False
-        here = bool((true_area >= _WELL_IN_SIGHT * self._typical).all())
+        here = self._sight.whole(true_area) and self._waited >= self._interval
         if here:
             self._waited = 0
         return here
@@ -85,16 +93,14 @@ class Watch:
     def __init__(self, patience: int, objects: int) -> None:
         self._patience = patience
         self._lost = np.zeros(objects, int)
-        self._typical = np.zeros(objects)
+        self._sight = _Sight(objects)
 
     def failed(self, j: np.ndarray, true_area: np.ndarray) -> bool:
         """Whether an object was lost for too long and all are well in sight now."""
         if not self._patience:
             return False
-        self._typical = np.maximum(self._typical, true_area)
         self._lost = np.where(j < _LOST, self._lost + 1, np.where(np.isnan(j), self._lost, 0))
-        again = bool((self._lost >= self._patience).any())
-        again = again and bool((true_area >= _WELL_IN_SIGHT * self._typical).all())
+        again = self._sight.whole(true_area) and bool((self._lost >= self._patience).any())
         if again:
             self._lost[:] = 0
         return again

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from deaot_ros.memory.policy import Candidate, Policy, Slot
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.identity import one_hot
+from deaot_ros.network.identity import identity_cover
 from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import Propagation
 
@@ -34,7 +34,7 @@ def view_of(entry: LayerMemory, labels: Tensor, grid: Grid) -> Tensor:
         [G, 10, 128 + 512]: mean key and mean visual value over the identity's cells, each of
         length 1; zeros where the identity has no pixel.
     """
-    cover = F.adaptive_avg_pool2d(one_hot(labels, entry.keys.dtype), grid)[:, 1:].flatten(2)
+    cover = identity_cover(labels, entry.keys.dtype, grid)
     keys = F.normalize(torch.bmm(cover, entry.keys), dim=-1)
     values = F.normalize(torch.bmm(cover, entry.values[..., :_VISUAL]), dim=-1)
     return torch.cat((keys, values), dim=-1)

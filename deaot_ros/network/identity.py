@@ -27,6 +27,19 @@ def one_hot(labels: Tensor, dtype: torch.dtype) -> Tensor:
     return (labels[:, None] == ids[None, :, None, None]).to(dtype)
 
 
+def identity_cover(labels: Tensor, dtype: torch.dtype, grid: tuple[int, int]) -> Tensor:
+    """Part of each cell that each of the ten objects covers.
+
+    Args:
+        labels, dtype: as in :func:`one_hot`.
+        grid: (height, width) in cells.
+
+    Returns:
+        [B, 10, cells].
+    """
+    return F.adaptive_avg_pool2d(one_hot(labels, dtype), grid)[:, 1:].flatten(2)
+
+
 def embed_labels(labels: Tensor, bank: nn.Conv2d) -> Tensor:
     """What ``bank`` makes of the one-hot labels, without the convolution.
 

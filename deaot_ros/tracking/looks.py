@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deaot_ros.network.attention import Grid
-from deaot_ros.network.identity import one_hot
+from deaot_ros.network.identity import identity_cover
 from deaot_ros.tracking import labelling
 from deaot_ros.tracking.identities import Identities
 
@@ -34,8 +34,7 @@ def keys_of_labels(keys: Tensor, labels: Tensor, grid: Grid) -> Tensor:
     Returns:
         float32 [10 G, C], of length 1; zeros where the place has no pixel.
     """
-    cover = F.adaptive_avg_pool2d(one_hot(labels, torch.float32), grid)
-    return _mean_keys(keys, cover[:, 1:].flatten(2))
+    return _mean_keys(keys, identity_cover(labels, torch.float32, grid))
 
 
 def keys_of_logits(

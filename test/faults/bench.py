@@ -181,11 +181,8 @@ class Bench:
         status = self.robot.mark(self.mask(stamp))
         assert status.last_mask_result == TrackerStatus.ACCEPTED, status.message
         stamp = self.follow(2)
-        began, frames = time.monotonic(), 0
-        while not self.tracks_well(stamp):
-            stamp, frames = self.follow(), frames + 1
-            late = time.monotonic() - began > RECOVERY
-            assert not (late and frames > RECOVERY_FRAMES), self.describe(stamp)
+        if not self.tracks_well(stamp):
+            self._until_tracked()
 
     def begin(self) -> None:
         """Track both objects from the scene's first picture on, whatever was before."""
@@ -234,19 +231,23 @@ class Bench:
 
     def recover(self) -> None:
         """Both objects are tracked again at once, in the session they were in."""
-        began, frames = time.monotonic(), 0
-        while True:
-            stamp, frames = self.follow(), frames + 1
-            if self.tracks_well(stamp):
-                break
-            late = time.monotonic() - began > RECOVERY
-            assert not (late and frames > RECOVERY_FRAMES), self.describe(stamp)
-        taken = time.monotonic() - began
+        taken, frames = self._until_tracked()
         slow = float(np.percentile(self._frame_times[-_RECENT:], 90))
         assert taken < RECOVERY + BUSY * frames * slow, f"{taken} s for {frames} frames"
         assert self.newest().session == self.session, "the tracker has forgotten all"
         self.healthy()
         self.observe(f"tracked again with image {frames}")
+
+    def _until_tracked(self) -> tuple[float, int]:
+        """Show images until both objects are tracked; gives the seconds and the images."""
+        began, frames = time.monotonic(), 0
+        while True:
+            stamp, frames = self.follow(), frames + 1
+            found = self.tracks_well(stamp)
+            taken = time.monotonic() - began
+            if found:
+                return taken, frames
+            assert not (taken > RECOVERY and frames > RECOVERY_FRAMES), self.describe(stamp)
 
     def healthy(self) -> None:
         """Diagnostics say within a second that images arrive and are tracked, as they do."""
