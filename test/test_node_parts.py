@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
-from deaot_ros.node import heap
 from deaot_ros.node.failures import Throttle, explain
 from deaot_ros.node.frame_history import CameraFrame, FrameHistory
 from deaot_ros.node.mailbox import IN_A_ROW, Mailbox
@@ -278,27 +276,3 @@ def test_throttle_keeps_back_what_was_said_and_nothing_else() -> None:
     throttle = Throttle(60.0)
     assert [throttle.allows(text) for text in "aabab"] == [True, False, True, False, False]
     assert sum(throttle.allows(str(number)) for number in range(1000)) < 20
-
-
-def test_freed_memory_is_given_back() -> None:
-    def held() -> float:
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("RssAnon:")[2].split()[0]) / 1024
-
-    heap.give_back()
-    blocks = [np.ones(100_000, np.uint8) for _ in range(600)]
-    full = held()
-    del blocks[::2]  # what is left keeps the heap from shrinking by itself
-    fragmented = held()
-    heap.give_back()
-    assert full - fragmented < 5.0
-    assert fragmented - held() > 15.0
-    assert len(blocks) == 300
-
-
-def test_memory_is_given_back_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    spare = heap.Spare()
-    looks = [spare.look(*state) for state in ((1, None), (1, None), (2, None), (2, (9, 9)))]
-    assert looks == [True, False, True, True]
-    monkeypatch.setattr(heap, "LONGEST", 0.0)
-    assert spare.look(2, (9, 9))

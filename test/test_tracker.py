@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from golden import golden_state, vectors
 
 from deaot_ros.backends import TorchBackend, load_backend
@@ -20,6 +22,7 @@ from deaot_ros.errors import (
     VariantError,
 )
 from deaot_ros.network import VARIANTS, build_network, shipped_weights
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.tracking import (
     MemorySettings,
     ObjectState,
@@ -365,17 +368,30 @@ def test_settings_out_of_range(settings: Callable[[], object]) -> None:
         settings()
 
 
+def spoilt_logits(logits: torch.Tensor) -> torch.Tensor:
+    return logits.fill_(torch.nan)
+
+
+def spoilt_values(entry: list[LayerMemory]) -> list[LayerMemory]:
+    entry[-1].values[0, 0, 0] = torch.inf
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("call", "spoil"), [("decode", spoilt_logits), ("memorise", spoilt_values)]
+)
 def test_a_frame_that_is_not_finite_changes_nothing(
-    make: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    make: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch, call: str,
+    spoil: Callable[[Any], Any],
+) -> None:  # fmt: skip
     """One such frame in memory would make every later one NaN, too."""
     tracker, twin = make(), make()
     for each in (tracker, twin):
         each.start(FRAMES[0], MASK, 0.0)
         each.step(FRAMES[1], 0.1)
-    decode = TorchBackend.decode
+    real = getattr(TorchBackend, call)
     with monkeypatch.context() as failing:
-        failing.setattr(TorchBackend, "decode", lambda *a: decode(*a).fill_(float("nan")))
+        failing.setattr(TorchBackend, call, lambda self, *a: spoil(real(self, *a)))
         with pytest.raises(NotFiniteError, match="memory stays as it was"):
             tracker.step(FRAMES[5], 0.2)
     for number, stamp in ((2, 0.3), (3, 0.6)):

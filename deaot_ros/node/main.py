@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from deaot_ros.backends.host_memory import share_one_heap
 from deaot_ros.node import parameters
 from deaot_ros.node.failures import explain
 from deaot_ros.node.tracker_node import TrackerNode
@@ -50,6 +51,7 @@ def run(make: Callable[[], Iterable[TrackerNode]], args: list[str] | None = None
         0 when stopped by a signal, or when all engines are built that are asked for by
         ``build_only``; 1 when a node could not start by itself, or an engine not be built.
     """
+    share_one_heap()
     # rclpy's own handlers would end the context while the worker still publishes.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

@@ -15,10 +15,10 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from deaot_ros.backends import SwitchingBackend
+from deaot_ros.backends import SwitchingBackend, host_memory
 from deaot_ros.errors import DeaotError, ImageError, MaskError
 from deaot_ros.msg import TrackerStatus
-from deaot_ros.node import heap, parameters, qos
+from deaot_ros.node import parameters, qos
 from deaot_ros.node.camera import Camera
 from deaot_ros.node.diagnostics import DiagnosticsPublisher
 from deaot_ros.node.engine_build import EngineBuild
@@ -97,7 +97,7 @@ class TrackerNode(LifecycleNode):
         self._camera: Camera | None = None
         self._build: EngineBuild | None = None
         self._told = ""
-        self._spare = heap.Spare()
+        self._spare = host_memory.Spare()
         self._while_active: list[Callable[[], object]] = []
         self._while_configured: list[Callable[[], object]] = []
         parameters.declare(self)
@@ -148,7 +148,7 @@ class TrackerNode(LifecycleNode):
             (STATUS_PERIOD, self._publish_status),
             (FOLLOW_PERIOD, self._follow_build),
             (current.diagnostic_period, self._publish_diagnostics),
-            (heap.PERIOD, self._give_back_memory),
+            (host_memory.PERIOD, self._give_back_memory),
         ):
             timer = self._create_timer(period, tick)
             self._while_configured.append(lambda t=timer: self.destroy_timer(t))

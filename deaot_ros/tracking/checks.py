@@ -1,10 +1,15 @@
-"""Checks of images and target masks before anything is changed by them."""
+"""Checks of images, target masks and memory entries before anything is changed by them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
+from deaot_ros.network.layer import LayerMemory
 from deaot_ros.tracking.identities import MAX_ID, UNLABELLED
 
 
@@ -69,3 +74,12 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tup
             f"{UNLABELLED}, which means unlabelled",
         )
     return mask.astype(np.uint16), ids
+
+
+def zero_if_finite(entry: Sequence[LayerMemory]) -> Tensor:
+    """Float32 [], 0, or NaN where a value of a frame in memory is NaN or infinite.
+
+    Waits for nothing: added to what the host reads anyway, it tells without another transfer.
+    """
+    sums = [part.sum(dtype=torch.float32) for memory in entry for part in memory]
+    return 0 * torch.stack(sums).sum()

@@ -20,6 +20,7 @@ from deaot_ros.memory import Candidate, MemorySettings, MemoryUsage, RollingMemo
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import Features, Propagated
 from deaot_ros.tracking import labelling
+from deaot_ros.tracking.checks import zero_if_finite
 from deaot_ros.tracking.identities import Identities, groups_of, split_groups
 from deaot_ros.tracking.looks import Looks, keys_of_labels, keys_of_logits
 from deaot_ros.tracking.measuring import Shape, measure, shape_of
@@ -33,7 +34,7 @@ class Seen(NamedTuple):
     Attributes:
         frame: its entry is formed, nothing is remembered yet.
         foreground: float32 [H, W], probability of being any object; None where nobody asked.
-        scores: float32 [1 + 10 G], by place.
+        scores: float32 [1 + 10 G], by place; NaN where the entry is not finite.
         likeness: float32 [1 + 10 G], see ``Looks.likeness``.
         extents: see ``labelling.extents``; None where the host is to measure the labels.
     """
@@ -146,9 +147,9 @@ class Engine:
         """Label a matched frame at (height, width) ``size`` and form its entry."""
         found = self.label(frame, logits, size, foreground)
         live = self.identities.live_places()
-        scores = labelling.scores(logits, live)
         self.form_entry(frame)
         assert frame.entry is not None
+        scores = labelling.scores(logits, live) + zero_if_finite(frame.entry)
         keys = keys_of_logits(frame.entry[0].keys, logits, live, frame.features.grid)
         return Seen(
             frame, found.foreground, scores, self._looks.likeness(keys, self.identities)
@@ -339,7 +340,7 @@ class Engine:
 
     def _check_finite(self, entry: Sequence[LayerMemory]) -> None:
         """Keep out of memory what would spoil every later frame for as long as it is pinned."""
-        if not all(bool(part.isfinite().all()) for memory in entry for part in memory):
+        if zero_if_finite(entry).isnan():
             raise NotFiniteError(
                 "the network gave values that are not finite (NaN or Inf) for this mask; it is "
                 f"left out and memory stays as it was. Precision is {self._backend.precision}: "

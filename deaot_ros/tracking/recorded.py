@@ -19,6 +19,7 @@ from deaot_ros.network.attention import Grid
 from deaot_ros.network.layer import LayerMemory
 from deaot_ros.network.variants import MAX_OBJECTS_PER_GROUP
 from deaot_ros.tracking import labelling
+from deaot_ros.tracking.checks import zero_if_finite
 from deaot_ros.tracking.identities import split_groups
 from deaot_ros.tracking.looks import keys_of_logits
 from deaot_ros.tracking.resizing import resize_labels
@@ -65,7 +66,7 @@ class Look(NamedTuple):
         tokens: [1, T, C] of the encoded image.
         grid: of the tokens.
         places: [H, W], 0 background.
-        scores: float32 [1 + 10 G], see ``labelling.scores``.
+        scores: float32 [1 + 10 G], see ``labelling.scores``; NaN where the entry is not finite.
         extents: int64 [10 G, H + W], see ``labelling.extents``.
         foreground: float32 [H, W], None unless asked for.
         keys: float32 [10 G, C], see ``looks.keys_of_logits``.
@@ -114,7 +115,8 @@ def look(backend: Backend, view: View, reading: Reading, image: Tensor, dead: Te
     labels = split_groups(resize_labels(found.places, view.network), groups)
     entry = backend.memorise(propagated.contexts, labels)
     return Look(
-        features.tokens, features.grid, found.places, labelling.scores(logits, everyone),
+        features.tokens, features.grid, found.places,
+        labelling.scores(logits, everyone) + zero_if_finite(entry),
         labelling.extents(found.places, groups * MAX_OBJECTS_PER_GROUP),
         keys_of_logits(entry[0].keys, logits, everyone, features.grid), found.foreground, share,
         entry,

@@ -17,7 +17,9 @@ from deaot_ros.backends import TorchBackend
 from deaot_ros.node.main import main
 
 _FILE = Path(os.environ["DEAOT_FAULT"])
-_DECODE, _REFERENCE = TorchBackend.decode, TorchBackend.reference
+_DECODE, _MEMORISE, _REFERENCE = (
+    TorchBackend.decode, TorchBackend.memorise, TorchBackend.reference,
+)  # fmt: skip
 
 
 def _wanted() -> str:
@@ -44,6 +46,14 @@ def decode(self: TorchBackend, *args: Any) -> torch.Tensor:
     return logits
 
 
+def memorise(self: TorchBackend, *args: Any) -> Any:
+    """As the real one, unless it is to fail."""
+    entry = _MEMORISE(self, *args)
+    if _wanted() == "nan-memory":
+        entry[0].values[..., 3:5] = float("nan")
+    return entry
+
+
 def reference(self: TorchBackend, *args: Any) -> Any:
     """As the real one, unless it is to fail."""
     fault = _wanted()
@@ -54,7 +64,9 @@ def reference(self: TorchBackend, *args: Any) -> Any:
     return entry
 
 
-TorchBackend.decode, TorchBackend.reference = decode, reference  # type: ignore[method-assign]
+TorchBackend.decode = decode  # type: ignore[method-assign]
+TorchBackend.memorise = memorise  # type: ignore[method-assign]
+TorchBackend.reference = reference  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -56,6 +56,7 @@ def trigger(faulty: Bench, name: str) -> None:
 NETWORK = {
     "nan": ("numbers", "NaN in activations", "values that are not finite"),
     "inf": ("numbers", "Inf in activations", "values that are not finite"),
+    "nan-memory": ("numbers", "NaN in the memory of an image", "values that are not finite"),
     "oom": ("system", "out of memory on the device", "out of memory, this frame or mask is left"),
     "bug": (
         "system", "any exception in the network",
