@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deaot_ros.backends import host_memory
+from deaot_ros import host_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
@@ -46,7 +46,7 @@ import threading
 
 import numpy as np
 
-from deaot_ros.backends import host_memory
+from deaot_ros import host_memory
 from test_host_memory import held
 
 host_memory.keep_freed_memory()

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deaot_ros.backends.host_memory import keep_freed_memory
 from deaot_ros.backends.images import to_input
 from deaot_ros.backends.rungs import rung_of
+from deaot_ros.host_memory import keep_freed_memory
 from deaot_ros.network.layer import LayerContext, LayerMemory
 from deaot_ros.network.model import DeAOT, Features, Propagated
 from deaot_ros.network.preprocessing import normalisation

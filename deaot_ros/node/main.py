@@ -10,9 +10,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 
+from deaot_ros.host_memory import share_one_heap
+
 # Before torch is imported: its threads would wait by spinning and fight with other programs for
 # the cores, which on a busy machine makes frames many times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+share_one_heap()  # before any module starts a thread
 
 import cv2
 import rclpy
@@ -21,10 +24,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
-from deaot_ros.backends.host_memory import share_one_heap
 from deaot_ros.node import parameters
 from deaot_ros.node.failures import explain
 from deaot_ros.node.tracker_node import TrackerNode
+from deaot_ros.shared_segments import remove_left_over
 
 STARTED, FAILED = 0, 1
 
@@ -51,7 +54,12 @@ def run(make: Callable[[], Iterable[TrackerNode]], args: list[str] | None = None
         0 when stopped by a signal, or when all engines are built that are asked for by
         ``build_only``; 1 when a node could not start by itself, or an engine not be built.
     """
-    share_one_heap()
+    freed = remove_left_over()  # before DDS needs the room
+    if freed:
+        print(
+            f"tracker: removed {freed // 2**20} MiB of shared memory that killed processes left",
+            file=sys.stderr,
+        )
     # rclpy's own handlers would end the context while the worker still publishes.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

@@ -15,7 +15,8 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from deaot_ros.backends import SwitchingBackend, host_memory
+from deaot_ros import host_memory
+from deaot_ros.backends import SwitchingBackend
 from deaot_ros.errors import DeaotError, ImageError, MaskError
 from deaot_ros.msg import TrackerStatus
 from deaot_ros.node import parameters, qos
