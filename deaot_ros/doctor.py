@@ -22,6 +22,7 @@ from deaot_ros.demo.environment import (
     profile_variable,
     shm_profile,
 )
+from deaot_ros.shared_segments import left_over, size_of
 
 _PROBE_TIMEOUT = 90.0  # seconds; a cold import of torch can take many
 _MIN_SHM = 256 * 2**20  # bytes of /dev/shm: two participants with 64 MiB segments, and air
@@ -227,7 +228,11 @@ def _shared_memory() -> list[Finding]:
     except OSError as error:
         text = f"{error.strerror}: images go through sockets"
         return [Finding(Level.WARN, "/dev/shm", text, "mount a tmpfs there")]
-    text = f"{free // 2**20} MiB free"
+    left = sum(map(size_of, left_over()))
+    text = f"{free // 2**20} MiB free, {left // 2**20} MiB left there by killed processes"
+    if left > free:
+        remedy = "start a tracker node: it removes them first; or fastdds shm clean"
+        return [Finding(Level.WARN, "/dev/shm", text, remedy)]
     if free < _MIN_SHM:
         remedy = "in a container: docker run --ipc=host or --shm-size=1g"
         return [Finding(Level.WARN, "/dev/shm", text, remedy)]
