@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,7 @@ from deaot_ros.soak.scene import SIZE
 
 ADOPTED = "onnxruntime runs from now on"
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("system", name, how, expected)
+fault = partial(pytest.mark.fault, "system")
 
 
 def build(folder: Path, most_bytes: int = -1) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,9 +17,7 @@ from deaot_ros.soak.scene import SIZE
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("camera", name, how, expected)
+fault = partial(pytest.mark.fault, "camera")
 
 
 @fault("camera stops", "no image for 1.5 s", "NO_IMAGE with the topic and the time; objects stay")

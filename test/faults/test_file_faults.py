@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,7 @@ from deaot_ros.video.masks import write_mask
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("system", name, how, expected)
+fault = partial(pytest.mark.fault, "system")
 
 
 class Touched:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,7 @@ from deaot_ros.soak.resources import shared_segments, usage
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("system", name, how, expected)
+fault = partial(pytest.mark.fault, "system")
 
 
 @fault("process stopped", "SIGSTOP for a second while images come", "newest image wins afterwards")

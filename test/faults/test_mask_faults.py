@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,9 +16,7 @@ from deaot_ros.soak.scene import SIZE
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("masks", name, how, expected)
+fault = partial(pytest.mark.fault, "masks")
 
 
 def square(object_id: int, dtype: type = np.uint8) -> np.ndarray:

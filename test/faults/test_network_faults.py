@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,7 @@ from deaot_ros.msg import TrackerStatus
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("system", name, how, expected)
+fault = partial(pytest.mark.fault, "system")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -15,9 +17,7 @@ from deaot_ros.srv import RemoveObject
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("numbers", name, how, expected)
+fault = partial(pytest.mark.fault, "numbers")
 
 
 @fault("an hour with all objects gone", "a black image a minute of stamps, then the scene",

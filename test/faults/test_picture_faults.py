@@ -6,6 +6,7 @@ import array
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,9 +20,7 @@ from deaot_ros.soak.scene import SIZE
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("camera", name, how, expected)
+fault = partial(pytest.mark.fault, "camera")
 
 
 @fault("resolution jumps", "images of three times the side for ten images, and back",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from bench import Bench
@@ -12,9 +14,7 @@ from deaot_ros.msg import TrackedObject
 
 SECOND = 10**9
 
-
-def fault(name: str, how: str, expected: str) -> pytest.MarkDecorator:
-    return pytest.mark.fault("camera", name, how, expected)
+fault = partial(pytest.mark.fault, "camera")
 
 
 def set_parameter(bench: Bench, name: str, value: object) -> None:
