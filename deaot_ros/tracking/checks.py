@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 from deaot_ros.errors import ImageError, MaskError, MaskErrorCode
 from deaot_ros.network.layer import LayerMemory
 from deaot_ros.tracking.identities import MAX_ID, UNLABELLED
+
+AnnotationMode = Literal["merge", "add", "correct"]
+"""What ids a mask may hold: any, only new ones, only known ones."""
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
@@ -74,6 +78,43 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tup
             f"{UNLABELLED}, which means unlabelled",
         )
     return mask.astype(np.uint16), ids
+
+
+def check_ids(
+    ids: Sequence[int], known: Sequence[int], mode: AnnotationMode, most: int
+) -> None:
+    """Check the ids of a mask that joins ``known`` objects, of which there may be ``most``.
+
+    Raises:
+        MaskError: ``mode`` does not allow them, or there would be too many.
+    """
+    old = [i for i in ids if i in known]
+    new = [i for i in ids if i not in known]
+    if mode == "add" and old:
+        raise MaskError(
+            MaskErrorCode.BAD_ID,
+            f"ids {old} are tracked already; use new ids, or correct to change them",
+        )
+    if mode == "correct" and new:
+        raise MaskError(
+            MaskErrorCode.BAD_ID,
+            f"ids {new} are not tracked, only {list(known)}; use add for new ids",
+        )
+    check_count(len(known) + len(new), most)
+
+
+def check_count(count: int, most: int) -> None:
+    """Check how many objects would be tracked.
+
+    Raises:
+        MaskError: too many.
+    """
+    if count > most:
+        raise MaskError(
+            MaskErrorCode.TOO_MANY_OBJECTS,
+            f"{count} objects would be tracked, at most {most} may be; "
+            "remove some, or raise max_objects",
+        )
 
 
 def zero_if_finite(entry: Sequence[LayerMemory]) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,19 +19,22 @@ from deaot_ros.errors import (
 )
 from deaot_ros.memory import MemoryUsage
 from deaot_ros.network import build_network, load_checkpoint, shipped_weights
-from deaot_ros.tracking.admission import worth_remembering
 from deaot_ros.tracking.calibration import Calibration, load_calibration
-from deaot_ros.tracking.checks import check_image, check_mask
+from deaot_ros.tracking.checks import (
+    AnnotationMode,
+    check_count,
+    check_ids,
+    check_image,
+    check_mask,
+)
 from deaot_ros.tracking.engine import Engine, Seen
-from deaot_ros.tracking.measuring import NOTHING, Shape, measure
+from deaot_ros.tracking.lives import Lives
+from deaot_ros.tracking.measuring import measure
 from deaot_ros.tracking.prediction import Prediction
 from deaot_ros.tracking.resizing import align, network_size
-from deaot_ros.tracking.result import ObjectState, TrackedObject, TrackResult
+from deaot_ros.tracking.result import TrackResult
 from deaot_ros.tracking.settings import StateSettings, TrackerSettings
-from deaot_ros.tracking.states import ObjectLife
 from deaot_ros.tracking.together import match_together
-
-AnnotationMode = Literal["merge", "add", "correct"]
 
 DEFAULT_INTERVAL = 1 / 30
 """Seconds between frames that come without stamps."""
@@ -80,10 +81,8 @@ class Tracker:
         self._states = self.settings.states
         self._calibration = calibration or Calibration()
         self._engine: Engine | None = None
-        self._lives: dict[int, ObjectLife] = {}
-        self._removed: list[TrackedObject] = []
+        self._lives = Lives(self._calibration)
         self._stamp: float | None = None
-        self._size: tuple[int, int] | None = None
         self._idle_frames = 0
 
     @classmethod
@@ -151,7 +150,7 @@ class Tracker:
     @property
     def object_ids(self) -> tuple[int, ...]:
         """Live ids, ascending."""
-        return tuple(sorted(self._lives))
+        return self._lives.ids
 
     @property
     def memory_usage(self) -> MemoryUsage:
@@ -206,7 +205,7 @@ class Tracker:
         """
         image = check_image(image)
         mask, ids = check_mask(mask, output_size or (image.shape[0], image.shape[1]))
-        self._check_count(len(ids))
+        check_count(len(ids), self.settings.max_objects)
         if self._lives:
             self.session += 1
         self._forget()
@@ -295,14 +294,16 @@ class Tracker:
             )
         engine.follow(frame)
         shapes = engine.measure(seen, labels)
-        observed = self._observe(engine, labels, shapes, scores, likeness, frame.stamp)
+        places = {i: engine.identities.place(i) for i in shapes}
+        witnesses = {i: (float(scores[p]), float(likeness[p])) for i, p in places.items()}
+        size = labels.shape[0], labels.shape[1]
+        lives = self._lives
+        observed = lives.observe(shapes, witnesses, size, frame.stamp, self._states)
         if engine.due(frame):
-            shows = [i for i, life in self._lives.items() if life.tracked]
-            away = [i for i, life in self._lives.items() if not life.tracked]
-            worthy = worth_remembering(self._lives, shapes, labels)
-            engine.offer(frame, shows, away, worthy)
-        flooded = tuple(i for i in self.object_ids if self._lives[i].flooded)
-        objects = self._settle(observed)
+            worthy = lives.worth_remembering(shapes, labels)
+            engine.offer(frame, lives.tracked, lives.away, worthy)
+        flooded = lives.flooded
+        objects = lives.settle(observed, self.remove)
         return TrackResult(
             labels, objects, frame.stamp, frame.number, self.session, foreground, flooded
         )
@@ -344,8 +345,8 @@ class Tracker:
         frame.places = engine.places_of(labels)
         engine.memorise(frame)
         if engine.due(frame):
-            shows = set(np.unique(labels).tolist()).intersection(self._lives)
-            engine.offer(frame, shows, shows.symmetric_difference(self._lives), worthy=True)
+            shows = set(np.unique(labels).tolist()).intersection(self.object_ids)
+            engine.offer(frame, shows, shows.symmetric_difference(self.object_ids), worthy=True)
 
     @torch.inference_mode()
     def annotate(
@@ -380,12 +381,12 @@ class Tracker:
             frame = engine.frame
             assert frame is not None, "a session begins with a frame"
             mask, ids = check_mask(mask, (frame.places.shape[0], frame.places.shape[1]))
-            self._check_ids(ids, mode)
+            check_ids(ids, self.object_ids, mode, self.settings.max_objects)
             return self._refer(engine, mask, ids)
         image = check_image(image)
         size = image.shape[:2] if labels is None else (labels.shape[0], labels.shape[1])
         mask, ids = check_mask(mask, size)
-        self._check_ids(ids, mode)
+        check_ids(ids, self.object_ids, mode, self.settings.max_objects)
         stamp = self._next_stamp(stamp)
         if self._engine is None:
             return self._begin(image, mask, ids, stamp)
@@ -415,9 +416,7 @@ class Tracker:
                 f"id {object_id} is not tracked, only {list(self.object_ids)}",
             )
         self._engine.remove(object_id)
-        life = self._lives.pop(object_id)
-        life.state = ObjectState.REMOVED
-        self._removed.append(_describe(object_id, life, NOTHING, 0.0, 0.0))
+        self._lives.remove(object_id)
         if not self._lives:
             self._engine = None
 
@@ -428,8 +427,7 @@ class Tracker:
 
     def _forget(self) -> None:
         self._engine = None
-        self._lives = {}
-        self._removed = []
+        self._lives.forget()
         self._idle_frames = 0
 
     def _started(self) -> Engine:
@@ -458,8 +456,8 @@ class Tracker:
         """Merge a checked mask into the engine's newest frame."""
         frame = engine.frame
         assert frame is not None
-        others = {i: life for i, life in self._lives.items() if i not in ids}
-        seen = [i for i, life in others.items() if life.tracked]
+        others = [i for i in self.object_ids if i not in ids]
+        seen = [i for i in self._lives.tracked if i not in ids]
         try:
             engine.refer(frame, mask, ids, seen, len(seen) == len(others))
         except Exception:
@@ -467,61 +465,16 @@ class Tracker:
                 self.reset()
             raise
         labels = engine.labels_of(frame)
-        self._follow_size(labels)
         shapes = measure(labels, engine.identities.ids)
-        for object_id in ids:
-            life = self._lives.setdefault(object_id, ObjectLife())
-            life.confirm(shapes[object_id], frame.stamp)
-        objects = tuple(
-            _describe(i, self._lives[i], shapes[i], *[float(shapes[i].area > 0)] * 2)
-            for i in self.object_ids
-        )
-        return TrackResult(
-            labels, self._with_removed(objects), frame.stamp, frame.number, self.session
-        )
-
-    def _observe(
-        self, engine: Engine, labels: np.ndarray, shapes: dict[int, Shape], scores: np.ndarray,
-        likeness: np.ndarray, stamp: float,
-    ) -> list[TrackedObject]:  # fmt: skip
-        """Judge every object by what the frame shows."""
-        self._follow_size(labels)
-        diagonal = math.hypot(*labels.shape)
-        objects: list[TrackedObject] = []
-        for object_id, shape in shapes.items():
-            life = self._lives[object_id]
-            score = like = 0.0
-            if shape.area:
-                place = engine.identities.place(object_id)
-                like = float(likeness[place])
-                score = self._calibration(float(scores[place]), like)
-            life.observe(shape, score, stamp, diagonal, self._states)
-            objects.append(_describe(object_id, life, shape, score, like))
-        return objects
-
-    def _follow_size(self, labels: np.ndarray) -> None:
-        """What is known of objects is in pixels of the camera, whose resolution may change."""
-        size, known = (labels.shape[0], labels.shape[1]), self._size
-        if known is not None and known != size:
-            for life in self._lives.values():
-                life.rescale(size[1] / known[1], size[0] / known[0])
-        self._size = size
-
-    def _settle(self, objects: list[TrackedObject]) -> tuple[TrackedObject, ...]:
-        """Forget the objects that were away for too long; all objects of the frame by id."""
-        for gone in [o.id for o in objects if o.state is ObjectState.REMOVED]:
-            self.remove(gone)
-        return self._with_removed(o for o in objects if o.state is not ObjectState.REMOVED)
-
-    def _with_removed(self, objects: Iterable[TrackedObject]) -> tuple[TrackedObject, ...]:
-        removed, self._removed = self._removed, []
-        return tuple(sorted((*objects, *removed), key=lambda o: o.id))
+        size = labels.shape[0], labels.shape[1]
+        objects = self._lives.confirm(ids, shapes, size, frame.stamp)
+        return TrackResult(labels, objects, frame.stamp, frame.number, self.session)
 
     def _empty(self, size: tuple[int, int], stamp: float, confidence: bool) -> TrackResult:
         self._idle_frames += 1
         return TrackResult(
             np.zeros(size, np.uint8),
-            self._with_removed(()),
+            self._lives.told_as_removed(),
             stamp,
             self._idle_frames - 1,
             self.session,
@@ -533,29 +486,6 @@ class Tracker:
             stamp = 0.0 if self._stamp is None else self._stamp + DEFAULT_INTERVAL
         self._stamp = stamp
         return stamp
-
-    def _check_ids(self, ids: tuple[int, ...], mode: AnnotationMode) -> None:
-        known = [i for i in ids if i in self._lives]
-        new = [i for i in ids if i not in self._lives]
-        if mode == "add" and known:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {known} are tracked already; use new ids, or correct to change them",
-            )
-        if mode == "correct" and new:
-            raise MaskError(
-                MaskErrorCode.BAD_ID,
-                f"ids {new} are not tracked, only {list(self.object_ids)}; use add for new ids",
-            )
-        self._check_count(len(self._lives) + len(new))
-
-    def _check_count(self, count: int) -> None:
-        if count > self.settings.max_objects:
-            raise MaskError(
-                MaskErrorCode.TOO_MANY_OBJECTS,
-                f"{count} objects would be tracked, at most {self.settings.max_objects} may be; "
-                "remove some, or raise max_objects",
-            )
 
 
 def find_weights(variant: str, weights: str | Path | None) -> Path:
@@ -571,9 +501,3 @@ def find_weights(variant: str, weights: str | Path | None) -> Path:
             "(models/README.md says where the published ones are)"
         )
     return path
-
-
-def _describe(
-    object_id: int, life: ObjectLife, shape: Shape, score: float, likeness: float
-) -> TrackedObject:
-    return TrackedObject(object_id, life.state, *shape, score, life.last_seen, likeness)
