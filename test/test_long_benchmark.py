@@ -45,10 +45,21 @@ def test_scene_hides_objects_for_every_length() -> None:
         if t % 100 == 0:
             np.testing.assert_array_equal(image, again.render(t)[0])
     assert shown[0]
-    edges = np.flatnonzero(np.diff(np.array(shown, int)))
-    gone = [(b - a) / RATE for a, b in pairwise(edges) if not shown[a + 1]]
+    gone = spells_out_of_sight(shown)
     for length in ABSENCES:
         assert any(length - 0.3 <= g <= length + 1.0 for g in gone), (length, gone)
+
+
+def test_scene_hides_objects_for_the_lengths_asked_for() -> None:
+    scene = long_scene(3, 250, 33, 41, RATE, objects=1, absences=(1.5,))
+    gone = spells_out_of_sight([(scene.render(t)[1] == 1).any() for t in range(scene.frames)])
+    assert len(gone) >= 2 and all(1.2 <= g <= 2.5 for g in gone), gone
+
+
+def spells_out_of_sight(shown: list[bool]) -> list[float]:
+    """Seconds of each."""
+    edges = np.flatnonzero(np.diff(np.array(shown, int)))
+    return [(b - a) / RATE for a, b in pairwise(edges) if not shown[a + 1]]
 
 
 def known_run() -> LongRun:

@@ -14,6 +14,7 @@ from deaot_ros.commands.progress import Progress
 if TYPE_CHECKING:
     from deaot_ros.evaluation.long_run import Frame
 
+ABSENCES = "0.5,1,2,5,10"
 ENTRANTS = "reference,fifo:9,ucb:9,similarity:9,log:9,unbounded"
 
 
@@ -32,6 +33,10 @@ def add_long_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--object-size", type=float, default=0.36, metavar="PART",
         help="of an object, part of the picture's shorter side (0.36)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--absences", default=ABSENCES, metavar="LIST",
+        help=f"s that its objects are out of sight, each as often as the others ({ABSENCES})",
     )  # fmt: skip
     parser.add_argument("--rate", type=float, default=10.0, help="of the camera in Hz (10)")
     parser.add_argument("--seed", type=int, default=1, help="of the synthetic scene (1)")
@@ -117,7 +122,7 @@ def run_long_benchmark(arguments: argparse.Namespace) -> int:
     print(table(run, summaries))
     scene = (
         f"synthetic scene {arguments.seed}, {arguments.size}, {arguments.objects} objects of "
-        f"{arguments.object_size:g} of its shorter side"
+        f"{arguments.object_size:g} of its shorter side, absences of {arguments.absences} s"
     )
     about = {
         "source": str(arguments.source or scene),
@@ -148,10 +153,22 @@ def _synthetic(arguments: argparse.Namespace) -> Iterator[Frame]:
         raise DeaotError(f"--size is '{arguments.size}'; expected WIDTHxHEIGHT, at least 32x32")
     scene = long_scene(
         arguments.seed, arguments.frames, int(height), int(width), arguments.rate,
-        arguments.objects, arguments.object_size,
+        arguments.objects, arguments.object_size, _seconds(arguments.absences),
     )  # fmt: skip
     for number in range(scene.frames):
         yield scene.render(number)
+
+
+def _seconds(text: str) -> list[float]:
+    from deaot_ros.errors import DeaotError
+
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or not all(0 < value <= 3600 for value in values):
+        raise DeaotError(f"--absences is '{text}'; expected seconds above 0, such as {ABSENCES}")
+    return values
 
 
 def _folder(arguments: argparse.Namespace) -> Iterator[Frame]:

@@ -6,6 +6,7 @@ long as one likes under a camera that goes in loops while the light changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -18,7 +19,7 @@ from .shapes import random_shape
 from .textures import colour_jitter, photo_texture
 
 ABSENCES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds that objects are out of sight, each as often as the others."""
+"""Seconds that objects are out of sight, each as often as the others, unless asked otherwise."""
 
 _IN_SIGHT = (3.0, 6.0)  # seconds between two absences of an object
 _TRANSIT = 0.4  # seconds that a cover or an object takes to come or go
@@ -45,6 +46,7 @@ def long_scene(
     rate: float,
     objects: int = 3,
     object_size: float = 0.36,
+    absences: Sequence[float] = ABSENCES,
     photographs: tuple[str, ...] = tuple(PHOTOGRAPHS),
 ) -> Scene:
     """Draw a long scene; the same arguments give the same scene.
@@ -56,6 +58,7 @@ def long_scene(
         rate: frames per second; the story is told in seconds.
         objects: labelled ones.
         object_size: of an object, part of the frame's shorter side.
+        absences: seconds that objects are out of sight, each as often as the others.
         photographs: names or paths of the surfaces; each comes once before any comes again.
     """
     rng = np.random.default_rng(seed)
@@ -81,9 +84,9 @@ def long_scene(
         twin = (texture, alpha)
         home = (((label - 0.5) / objects - 0.5) * 0.9 * width, (0.12 - 0.24 * (label % 2)) * height)
         where = _lissajous(rng, times, (0.36 * width, 0.32 * height), home)
-        absences = _absences(rng, duration)
-        cover = _transits(times, where, [a for a in absences if a.covered], width)
-        where = _leave(times, where, [a for a in absences if not a.covered], width, rng)
+        gone = _absences(rng, duration, absences)
+        cover = _transits(times, where, [a for a in gone if a.covered], width)
+        where = _leave(times, where, [a for a in gone if not a.covered], width, rng)
         turn = 0.3 * np.sin(2 * np.pi * times / rng.uniform(8, 16))
         scale = 0.15 * np.sin(2 * np.pi * times / rng.uniform(15, 30))
         wobble = (0.03 * size, 1.0, rng.uniform(0, 6), 2.0 / rate)
@@ -111,12 +114,14 @@ def long_scene(
     return Scene(height, width, frames, background, camera, tuple(moved), look, seed=seed)
 
 
-def _absences(rng: np.random.Generator, duration: float) -> list[Absence]:
+def _absences(
+    rng: np.random.Generator, duration: float, lengths: Sequence[float]
+) -> list[Absence]:
     """Absences one after the other, every length once before any comes again."""
     absences: list[Absence] = []
     time = 3.0 + rng.uniform(0, 3)
     while time < duration:
-        for seconds in rng.permutation(ABSENCES):
+        for seconds in rng.permutation(lengths):
             absences.append(Absence(time, float(seconds), bool(rng.random() < 0.5)))
             time += seconds + rng.uniform(*_IN_SIGHT)
     return absences
