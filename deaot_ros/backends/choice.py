@@ -109,7 +109,7 @@ def _runtime(
     if backend == "torch-compile":
         return TorchGraphs(network, device, precision)
     if backend == "onnxruntime":
-        files = GraphFiles(network, precision, folder, by_tiles=device.type == "cpu")
+        files = GraphFiles(network, precision, folder, device.type)
         return OnnxRuntimeGraphs(files, device)
     if device.type != "cuda":
         raise DeviceError(

@@ -20,7 +20,7 @@ class GraphFiles:
     """ONNX files of the functions of a network, by function and shapes."""
 
     def __init__(
-        self, network: DeAOT, precision: str, folder: Path, by_tiles: bool = False
+        self, network: DeAOT, precision: str, folder: Path, device_type: str = "cuda"
     ) -> None:
         """Take ``network``, in eval mode and on the CPU, over: its batch norms are folded.
 
@@ -28,9 +28,10 @@ class GraphFiles:
             network: with its weights.
             precision: of the graphs, see ``deaot_ros.export.export_graph``.
             folder: of the cache.
-            by_tiles: the short-term attention skips what is far from the window: less arithmetic
-                in many small products, which suits CPUs.
+            device_type: of what will run them. For a ``cpu`` the short-term attention skips what is
+                far from the window: less arithmetic, in many small products.
         """
+        by_tiles = device_type == "cpu"
         self._attention = "tiles" if by_tiles else "dense"
         for module in network.modules():
             if isinstance(module, ShortTermAttention):

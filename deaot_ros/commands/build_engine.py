@@ -101,8 +101,8 @@ def _files(
     from deaot_ros.errors import DeviceError
 
     if arguments.backend == "onnxruntime":
-        by_tiles = resolve_device(arguments.device).type == "cpu"
-        return [GraphFiles(network, arguments.precision, folder, by_tiles)]
+        device = resolve_device(arguments.device)
+        return [GraphFiles(network, arguments.precision, folder, device.type)]
     graphs = GraphFiles(network, arguments.precision, folder)
     library = find_library()
     targets = [Target(capability) for capability in arguments.capability]
