@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deaot_ros.soak.resources import Usage, slope
+from deaot_ros.soak.resources import Slope, Usage, slope
 
 WARM_UP = 0.2
 """Part of the time that slopes leave out: allocators and caches fill. In half an hour every fault
@@ -48,6 +48,8 @@ class Record:
     and does not call TRACKED: of that the weights are judged elsewhere, by benchmarks. ``others``
     are processors that other processes kept busy: latencies are no better than what they leave.
     ``computed`` is the node's processor time in seconds, ``frames`` what it had processed then.
+    ``at_rest`` has (time, MB of host memory) of a node without objects that has given freed memory
+    back: what it holds otherwise swings with what happened last, by more than a leak would show.
     """
 
     seed: int
@@ -64,6 +66,7 @@ class Record:
     others: list[float] = field(default_factory=list)
     computed: list[float] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
+    at_rest: list[tuple[float, float]] = field(default_factory=list)
     processed: int = 0
     _base: int = 0
     _newest: int = 0
@@ -101,17 +104,21 @@ class Record:
             f"{host:.1f} MB, {len(self.violations)} violations"
         )
 
-    def slopes(self) -> dict[str, float]:
-        """Growth per hour after the warm-up."""
+    def slopes(self) -> dict[str, Slope]:
+        """Growth after the warm-up."""
         if not self.times:
             return {}
-        first = next(i for i, t in enumerate(self.times) if t >= WARM_UP * self.times[-1])
+        begin = WARM_UP * self.times[-1]
+        first = next(i for i, t in enumerate(self.times) if t >= begin)
         times = self.times[first:]
         columns = {
             name: [float(getattr(u, name)) for u in self.usages[first:]] for name in Usage._fields
         }
         columns["segments"] = [float(n) for n in self.segments[first:]]
-        return {name: slope(times, values) for name, values in columns.items()}
+        rested = [(t, held) for t, held in self.at_rest if t >= begin]
+        at_rest = slope([t for t, _ in rested], [held for _, held in rested])
+        rows = {name: slope(times, values) for name, values in columns.items()}
+        return {"host at rest": at_rest, **rows}
 
     def latency_parts(self) -> list[LatencyPart]:
         """Latencies between faults per tenth of the time."""
@@ -142,12 +149,13 @@ class Record:
             "faults": dict(self.faults),
             "recovery_s": {k: {"median": float(np.median(v)), "worst": max(v)}
                            for k, v in sorted(self.recoveries.items())},
-            "slopes_per_hour": self.slopes(),
+            "slopes_per_hour": {k: s._asdict() for k, s in self.slopes().items()},
             "latency_ms": [row._asdict() for row in self.latency_parts()],
             "samples": [
                 {"second": t, **u._asdict(), "segments": n, "others": b}
                 for t, u, n, b in zip(self.times, self.usages, self.segments, self.others)
             ],
+            "at_rest": [{"second": t, "host": held} for t, held in self.at_rest],
             "lost_from_sight": self.lost,
             "violations": self.violations,
         }
@@ -160,11 +168,16 @@ class Record:
             f"faults             {sum(self.faults.values())} of {len(self.faults)} kinds, "
             f"seed {self.seed}",
         ]
-        units = {"host": "MB", "device": "MB", "shared": "MB"}
-        for name, value in self.slopes().items():
-            now = getattr(self.usages[-1], name, self.segments[-1])
-            unit = units.get(name, "")
-            rows.append(f"{name:18} {now:8.1f} {unit:2} at the end, {value:+8.2f} {unit} per hour")
+        ends = {**self.usages[-1]._asdict(), "segments": self.segments[-1]} if self.usages else {}
+        if self.at_rest:
+            ends["host at rest"] = self.at_rest[-1][1]
+        for name, growth in self.slopes().items():
+            if name in ends:
+                unit = " MB" if name.split()[0] in ("host", "device", "shared") else ""
+                rows.append(
+                    f"{name:18} {ends[name]:8.1f}{unit:3} at the end, {growth.per_hour:+8.2f} ± "
+                    f"{growth.error:.2f}{unit} per hour"
+                )
         rows.append("latency between faults, ms; processor time per frame, ms; processors that")
         rows.append("other processes kept busy")
         rows.append("  minute  frames     p50     p95     p99  computed  others")

@@ -92,11 +92,23 @@ def shared_segments() -> int:
     return sum(1 for _ in _SHM.glob("fastdds_*")) + sum(1 for _ in _SHM.glob("fastrtps_*"))
 
 
-def slope(seconds: Sequence[float], values: Sequence[float]) -> float:
-    """Least-squares growth per hour; 0 for fewer than three values."""
+class Slope(NamedTuple):
+    """Growth per hour by least squares, and its standard error where values are independent."""
+
+    per_hour: float
+    error: float
+
+
+def slope(seconds: Sequence[float], values: Sequence[float]) -> Slope:
+    """Growth of ``values``; 0 for fewer than three of them."""
     if len(values) < 3:
-        return 0.0
-    return float(np.polyfit(np.asarray(seconds) / 3600, values, 1)[0])
+        return Slope(0.0, 0.0)
+    hours = np.asarray(seconds) / 3600
+    hours = hours - hours.mean()
+    spread = float(hours @ hours)
+    per_hour = float(hours @ np.asarray(values)) / spread
+    rest = np.asarray(values) - np.mean(values) - per_hour * hours
+    return Slope(per_hour, float(np.sqrt(rest @ rest / (len(values) - 2) / spread)))
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.task import Future
+from std_srvs.srv import Trigger
 
 from deaot_ros.demo.children import Children
 from deaot_ros.errors import DeaotError
@@ -22,7 +23,7 @@ from deaot_ros.soak.rig import Rig, label_image
 from deaot_ros.soak.scene import Scene
 
 _START_PATIENCE = 120.0
-_REST = (2.0, 5.0)
+_BETWEEN = (2.0, 5.0)
 """Seconds without a fault between two."""
 
 _RECOVERY = 1.0
@@ -33,6 +34,13 @@ _RECOVERY_FRAMES = 8
 
 _SILENCE = 10.0
 """Seconds without an output, while the camera runs and no fault is on, that are a violation."""
+
+_FIRST_REST, _REST_EVERY = 60.0, 120.0
+"""Seconds until the node is first brought to rest, and between two rests."""
+
+_FLUSH, _GIVE_BACK = 10.0, 6.0
+"""Seconds of a rest: until earlier images have left the history, and until what was freed has been
+given back."""
 
 _SLOWNESS = 20.0
 """Images that one second of the scene lasts. It stands still while no image is shown: whether the
@@ -147,13 +155,16 @@ class Session:
         processors = Processors(self.pid, os.getpid())
         faults = list(all_faults())
         waiting: list[Fault] = []
-        next_word = 0.0
+        next_word, next_rest = 0.0, _FIRST_REST
         told = len(record.violations)
         while (now := time.monotonic() - began) < seconds:
             if now >= next_word:
                 next_word = now + 60.0
                 tell(record.line(now))
-            self._steady(self._random.uniform(*_REST), began)
+            if now >= next_rest:
+                next_rest = now + _REST_EVERY
+                self._rest(began)
+            self._steady(self._random.uniform(*_BETWEEN), began)
             status = self.rig.status  # a rest after each fault: what is held now is compared
             processed = int(status.frames_processed) if status else 0
             held = usage(self.pid, record.on_gpu)
@@ -170,6 +181,17 @@ class Session:
             for rule in record.violations[told:]:
                 tell(f"{now / 60:5.1f} min: violated: {rule}")
             told = len(record.violations)
+
+    def _rest(self, began: float) -> None:
+        """Sample what the node holds without objects, when all that was freed is given back."""
+        for seconds in (_FLUSH, _GIVE_BACK):
+            self.ask(Trigger, "tracker/reset")  # a new session: memory is given back
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                self._tick()
+        self._record.at_rest.append((time.monotonic() - began, usage(self.pid).host))
+        self._check_answers("rest")
+        self._mark()
 
     def _steady(self, seconds: float, began: float) -> None:
         """No fault: what is measured now is compared over time."""
@@ -207,7 +229,7 @@ class Session:
         if fault.forgets:
             self._mark()
         self._recover(fault, ended)
-        self._check_answers(fault)
+        self._check_answers(fault.name)
 
     def _recover(self, fault: Fault, ended: float) -> None:
         """Both objects are tracked again soon."""
@@ -228,22 +250,22 @@ class Session:
             self._record.lost.append(what)
         self._mark()
 
-    def _check_answers(self, fault: Fault) -> None:
+    def _check_answers(self, cause: str) -> None:
         deadline = time.monotonic() + 30.0
         while not all(f.done() for _, f in self._answers) and time.monotonic() < deadline:
             self._tick()
         for name, answer in self._answers:
             if not answer.done():
-                self._record.violations.append(f"'{fault.name}': {name} gave no answer in 30 s")
+                self._record.violations.append(f"'{cause}': {name} gave no answer in 30 s")
                 continue
             success = getattr(answer.result(), "success", True)
             if not success:
                 said = getattr(answer.result(), "message", "")
-                self._record.violations.append(f"'{fault.name}': {name} failed: {said}")
+                self._record.violations.append(f"'{cause}': {name} failed: {said}")
         self._answers.clear()
         status = self.rig.status
         if status is not None and status.state == TrackerStatus.ERROR:
             for _ in range(int(2 * self.rate)):  # it is told once a second
                 self._tick()
             if self.rig.status.state == TrackerStatus.ERROR:  # type: ignore[union-attr]
-                self._record.violations.append(f"status stays ERROR after '{fault.name}'")
+                self._record.violations.append(f"status stays ERROR after '{cause}'")

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from deaot_ros.demo.environment import child_environment
 from deaot_ros.msg import TrackedObject, TrackedObjectArray
-from deaot_ros.soak.resources import Processors, slope
+from deaot_ros.soak.resources import Processors, Slope, slope
 from deaot_ros.soak.watch import Watch
 
 
@@ -34,7 +34,10 @@ def test_two_minutes_of_soak(tmp_path: Path, seed: int) -> None:
     assert report["violations"] == []
     assert sum(report["faults"].values()) >= 10
     assert report["processed"] > 100
-    assert {"host", "device", "shared", "files", "threads"} <= report["slopes_per_hour"].keys()
+    measured = {"host at rest", "host", "device", "shared", "files", "threads"}
+    assert measured <= report["slopes_per_hour"].keys()
+    assert len(report["at_rest"]) == 1
+    assert report["at_rest"][0]["host"] < max(s["host"] for s in report["samples"])
     assert "rules violated     0" in done.stdout
 
 
@@ -96,5 +99,14 @@ def test_busy_processors_are_counted() -> None:
 
 
 def test_slope_is_per_hour() -> None:
-    assert abs(slope([0, 1800, 3600], [10.0, 12.0, 14.0]) - 4.0) < 1e-9
-    assert slope([0.0], [1.0]) == 0.0
+    grows = slope([0, 1800, 3600], [10.0, 12.0, 14.0])
+    assert grows == (pytest.approx(4.0), pytest.approx(0.0, abs=1e-9))
+    assert slope([0.0], [1.0]) == (0.0, 0.0)
+    noise = np.random.default_rng(0).normal(0, 1, (400, 20))
+    found = [slope(np.arange(20) * 180, row) for row in noise]
+    assert np.std([f.per_hour for f in found]) == pytest.approx(found_error(found), rel=0.1)
+
+
+def found_error(slopes: list[Slope]) -> float:
+    """Of 400 experiments: what each says that its error is, on average."""
+    return float(np.sqrt(np.mean([s.error**2 for s in slopes])))
