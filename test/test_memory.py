@@ -52,12 +52,26 @@ def test_fifo_keeps_the_reference_and_the_newest() -> None:
 
 
 def test_reference_policy_keeps_annotated_frames_only() -> None:
-    m = memory("deaot-t", slots=3)
+    m = memory("deaot-t", slots=3, policy="reference")
     m.pin(entry(0), 0, 0.0, [1])
     for t in range(1, 20):
         take(m, entry(t), t, t / 30)
     m.pin(entry(20), 20, 1.0, [2])
     assert frames_in(m) == [0, 20]
+
+
+def test_auto_of_small_variants_keeps_two_predictions_beside_all_annotations() -> None:
+    m = memory("deaot-t", slots=6, gap_frames=1)
+    annotated = [0, 12, 20, 28]
+    for t in range(40):
+        if t in annotated:
+            m.pin(entry(t), t, t / 30, [1 + t])
+        else:
+            take(m, entry(t), t, t / 30)
+        kept = set(frames_in(m))
+        assert {a for a in annotated if a <= t} <= kept
+        assert len(kept.difference(annotated)) == min(2, t) or t in annotated
+    assert m.usage.slots_used == 6 and 39 in kept
 
 
 def test_unbounded_appends_on_the_published_schedule() -> None:

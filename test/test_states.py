@@ -127,6 +127,7 @@ def test_what_is_worth_remembering() -> None:
     assert judge(picture(first)), "one is away, the other can be believed"
     assert not judge(picture()), "nothing in sight"
     assert not judge(picture(first, second), score=0.3), "unsure"
+    assert not judge(picture(first, second), score=0.65), "tracked, but not to be learned from"
     assert not judge(picture(first, (2, 40, 40, 45))), "one has flooded"
     assert not judge(picture(first, (2, 50, 50, 10))), "one has shrunk to a quarter"
     assert not judge(picture(first, (2, 50, 50, 14), (2, 75, 75, 14))), "one is in two pieces"

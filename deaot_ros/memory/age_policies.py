@@ -32,6 +32,10 @@ class LogPolicy(Policy):
     removal leaves the smallest ratio between the ages of its two neighbours.
     """
 
+    def __init__(self, most_predicted: int | None = None) -> None:
+        """See :class:`Policy` for the limit."""
+        self.most_predicted = most_predicted
+
     def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
         order = sorted(range(len(slots)), key=lambda i: slots[i].stamp, reverse=True)
         # Ages count from one interval after the candidate, so that none is zero.

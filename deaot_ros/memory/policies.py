@@ -23,8 +23,13 @@ _CLASSES: dict[str, type[Policy]] = {
 }
 
 
+_FEW = 2
+"""Predicted frames beside the annotated ones: attention that learned with one frame of memory finds
+no more in eight, and every frame costs as much as the first."""
+
+
 def make_policy(name: str, variant: Variant) -> Policy:
     """A fresh rule; ``auto`` is the one that suits the variant best (docs/memory.md)."""
     if name == "auto":
-        name = "reference" if variant.remembers_references_only else "ucb"
+        return LogPolicy(_FEW) if variant.remembers_references_only else UcbPolicy()
     return _CLASSES[name]()

@@ -65,12 +65,14 @@ class Policy:
     Attributes:
         grows: there is no limit, no slot is ever given up.
         takes_predictions: predicted frames are remembered at all.
+        most_predicted: predicted frames that are kept at once; None: as many as there are slots.
         gated: only worthy frames are taken; published rules take every one.
         wants_share, wants_view: what it needs of a :class:`Candidate`.
     """
 
     grows = False
     takes_predictions = True
+    most_predicted: int | None = None
     gated = True
     wants_share = False
     wants_view = False
@@ -78,7 +80,7 @@ class Policy:
     def give_up(self, slots: Sequence[Slot], free: Sequence[int], candidate: Candidate) -> int:
         """Which of the ``free`` slots (indices, at least one) makes room for the candidate.
 
-        Called only when every slot is used. Here: the oldest.
+        Called only when every slot that it may use is used. Here: the oldest.
         """
         return min(free, key=lambda i: slots[i].frame)
 

@@ -166,9 +166,13 @@ class RollingMemory:
         gated = self._policy.gated and self._settings.admission
         if gated and not candidate.worthy:
             return None
-        if self._policy.grows or len(self._slots) < self._capacity:
+        room = self._capacity
+        if self._policy.most_predicted is not None:
+            pinned = sum(slot.pinned for slot in self._slots)
+            room = min(room, pinned + self._policy.most_predicted)
+        if self._policy.grows or len(self._slots) < room:
             return len(self._slots)
-        free = free_slots(self._slots, self._capacity, candidate.away if gated else ())
+        free = free_slots(self._slots, room, candidate.away if gated else ())
         return self._policy.give_up(self._slots, free, candidate) if free else None
 
     def _write(

@@ -9,6 +9,9 @@ import numpy as np
 from deaot_ros.tracking.measuring import Shape
 from deaot_ros.tracking.states import ObjectLife
 
+TRUSTED = 0.7
+"""Score that a mask needs: a wrong one in memory does more harm than a right one does good."""
+
 TORN = 0.6
 """Part of a mask that its largest connected piece must be; below it the mask is torn."""
 
@@ -24,8 +27,8 @@ def worth_remembering(
 ) -> bool:
     """Whether something is in sight and what is in sight can be believed.
 
-    An object can be believed when it is tracked (which covers its score, a flood and a jump), its
-    area is steady and its mask is in one piece.
+    An object can be believed when it is tracked (which covers a flood and a jump), its score is
+    high, its area is steady and its mask is in one piece.
 
     Args:
         lives: of all objects, after this frame was observed.
@@ -33,12 +36,12 @@ def worth_remembering(
         labels: ids [H, W].
     """
     visible = [i for i, life in lives.items() if life.visible]
-    good = [
-        i
-        for i in visible
-        if lives[i].tracked and lives[i].steady and not _torn(labels, i, shapes[i])
-    ]
+    good = [i for i in visible if _believed(lives[i]) and not _torn(labels, i, shapes[i])]
     return bool(good) and len(visible) - len(good) <= _DOUBTFUL_SHARE * len(visible)
+
+
+def _believed(life: ObjectLife) -> bool:
+    return life.tracked and life.score >= TRUSTED and life.steady
 
 
 def _torn(labels: np.ndarray, object_id: int, shape: Shape) -> bool:

@@ -27,6 +27,7 @@ class ObjectLife:
 
     Attributes:
         state: see :class:`ObjectState`.
+        score: of the newest frame, 0..1.
         last_seen: stamp of the newest frame in which it was tracked.
         visible: it has pixels enough to be in sight, rightly or wrongly.
         flooded: its mask has grown beyond belief.
@@ -35,7 +36,7 @@ class ObjectLife:
 
     def __init__(self) -> None:
         self.state = ObjectState.UNKNOWN
-        self.last_seen = 0.0
+        self.score = self.last_seen = 0.0
         self.visible = self.flooded = False
         self.steady = True
         self._unseen_since = 0.0
@@ -58,6 +59,7 @@ class ObjectLife:
         """A person said where the object is."""
         self.state = ObjectState.TRACKED
         self.last_seen = self._unseen_since = self._seen_since = stamp
+        self.score = 1.0
         self.visible, self.flooded, self.steady = shape.area > 0, False, True
         self._largest_trusted = shape.area
         self._typical_area = shape.area
@@ -75,6 +77,7 @@ class ObjectLife:
             diagonal: of the camera image in pixels.
             settings: the thresholds.
         """
+        self.score = score
         self.visible = shape.area >= settings.min_area
         self.flooded = self._floods(shape.area, settings)
         threshold = settings.occluded_score
