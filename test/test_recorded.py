@@ -31,7 +31,8 @@ from deaot_ros.tracking.recorded import Reading, RecordedFrames, View, look
 FRAMES = 121
 SIZE = (65, 81)
 META = torch.device("meta")
-SETTINGS = TrackerSettings(memory=MemorySettings(policy="ucb", slots=4, gap_frames=5))
+MEMORY = MemorySettings(policy="ucb", slots=4, gap_frames=5, admission=False)
+SETTINGS = TrackerSettings(memory=MEMORY)
 
 
 def fixed_buffers(run: Callable[[], list[Tensor]]) -> tuple[list[Tensor], Callable[[], object]]:
