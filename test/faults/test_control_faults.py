@@ -130,8 +130,13 @@ def test_remove_while_occluded(bench: Bench) -> None:
     assert bench.states(stamp)[1] == TrackedObject.OCCLUDED
     assert bench.robot.call(RemoveObject, "tracker/remove_object", id=1).success
     assert bench.states(bench.follow())[1] == TrackedObject.REMOVED
-    stamp = bench.follow(3)
-    assert bench.states(stamp) == {2: TrackedObject.TRACKED}, bench.describe(stamp)
+    for _ in range(8):  # it has to be seen for a while, however fast images come
+        stamp = bench.follow()
+        states = bench.states(stamp)
+        assert list(states) == [2]
+        if states[2] == TrackedObject.TRACKED:
+            break
+    assert states[2] == TrackedObject.TRACKED, bench.describe(stamp)
     assert bench.newest().session == bench.session
     bench.observe("REMOVED once; object 2 TRACKED")
 
