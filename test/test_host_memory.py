@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from deaot_ros import host_memory
+from deaot_ros.soak.resources import usage
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
 
 def held() -> float:
     """Resident memory of this process, MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+    return usage(os.getpid()).host
 
 
 def test_freed_memory_is_given_back() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deaot_ros.evaluation.long_run import LongRun, Track
+from deaot_ros.evaluation.statistics import line_fit
 
 LENGTHS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Absences are counted under the nearest of these, in seconds, on a logarithmic scale."""
@@ -162,10 +163,7 @@ def slope_of(values: np.ndarray) -> tuple[float, float]:
     parts = np.array_split(np.arange(len(values)), min(50, max(2, len(values) // 20)))
     blocks = np.array([np.median(values[part]) for part in parts])
     x = np.array([part.mean() / 1000 for part in parts])
-    x -= x.mean()
-    slope = float(x @ blocks / (x @ x))
-    rest = blocks - blocks.mean() - slope * x
-    return slope, float(np.sqrt(rest @ rest / max(1, len(blocks) - 2) / (x @ x)))
+    return line_fit(x, blocks)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,21 @@ def statistics(values: np.ndarray) -> Statistics:
         float((values > _GOOD).mean()),
         float(first.mean() - last.mean()),
     )
+
+
+class Fit(NamedTuple):
+    """Slope of a straight line by least squares, and its standard error for independent values."""
+
+    slope: float
+    error: float
+
+
+def line_fit(x: np.ndarray, y: np.ndarray) -> Fit:
+    """Fit ``y`` over ``x``, at least two different places."""
+    x = x - x.mean()
+    slope = float(x @ y / (x @ x))
+    rest = y - y.mean() - slope * x
+    return Fit(slope, float(np.sqrt(rest @ rest / max(1, len(y) - 2) / (x @ x))))
 
 
 def temporal_spread(j: np.ndarray, f: np.ndarray) -> float:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deaot_ros.evaluation.statistics import line_fit
+
 _SHM = Path("/dev/shm")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -103,12 +105,7 @@ def slope(seconds: Sequence[float], values: Sequence[float]) -> Slope:
     """Growth of ``values``; 0 for fewer than three of them."""
     if len(values) < 3:
         return Slope(0.0, 0.0)
-    hours = np.asarray(seconds) / 3600
-    hours = hours - hours.mean()
-    spread = float(hours @ hours)
-    per_hour = float(hours @ np.asarray(values)) / spread
-    rest = np.asarray(values) - np.mean(values) - per_hour * hours
-    return Slope(per_hour, float(np.sqrt(rest @ rest / (len(values) - 2) / spread)))
+    return Slope(*line_fit(np.asarray(seconds) / 3600, np.asarray(values)))
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import IDS, Bench
+from bench import IDS, RECOVERY_FRAMES, Bench
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
@@ -130,7 +130,7 @@ def test_remove_while_occluded(bench: Bench) -> None:
     assert bench.states(stamp)[1] == TrackedObject.OCCLUDED
     assert bench.robot.call(RemoveObject, "tracker/remove_object", id=1).success
     assert bench.states(bench.follow())[1] == TrackedObject.REMOVED
-    for _ in range(8):  # it has to be seen for a while, however fast images come
+    for _ in range(RECOVERY_FRAMES):  # it has to be seen for a while, however fast images come
         stamp = bench.follow()
         states = bench.states(stamp)
         assert list(states) == [2]
